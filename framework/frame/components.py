@@ -1,0 +1,156 @@
+"""A component is its settings plus `build()`: one base class per kind, which is also what tells the kind.
+
+The settings are a frozen pydantic model that refuses unknown keys; docstring and field descriptions are the
+component's documentation. This module and every plugin's component module import neither torch nor torchvision:
+listing and checking a recipe stays fast. Import them inside `build`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from .contracts import AnalysisRun, BatchDraws, Callback, LRProblem, Scheduler, Tracker, TrainingRun
+    from .data import DataInfo, DataSplits, Image
+    from .results import AnalyzerResult, LRFinding
+    from .steps import Steps
+
+AUTO: Literal["auto"] = "auto"
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["auto"]
+"""A learning rate, or `auto`: what the recipe's LR finder suggests. Any field of this type can be `auto`."""
+
+
+class Component(BaseModel):
+    """Base of every component's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, use_attribute_docstrings=True)
+
+    def auto_fields(self) -> list[str]:
+        """Names of the learning rates that are to be found by the LR finder."""
+        fields = type(self).model_fields
+        return [name for name in fields if fields[name].annotation == LearningRate and getattr(self, name) == AUTO]
+
+
+class DatasetComponent(Component, ABC):
+    """Brings images and targets."""
+
+    @abstractmethod
+    def build(self, root: Path) -> DataSplits:
+        """Read (or download) the data. `root`: the folder of the recipe's `data.root` or of FRAME_DATA_DIR."""
+
+
+class TransformComponent(Component, ABC):
+    """Base of the two kinds of transforms; derive from one of them. Pixels are 0..255 until the host normalises."""
+
+
+class SampleTransform(TransformComponent):
+    """Changes one image at a time, in the loader's workers, before the batch is made."""
+
+    @abstractmethod
+    def build(self, data: DataInfo) -> Callable[[Image, np.random.Generator], np.ndarray]:
+        """Return `(image (H, W, C) uint8, rng) -> image`: (H, W, C), uint8, or float if it normalised by itself.
+
+        All its randomness comes from `rng`, which depends on (seed, epoch, sample) only.
+        """
+
+
+class BatchTransform(TransformComponent):
+    """Changes a whole batch at once, on the device."""
+
+    @abstractmethod
+    def build(self, data: DataInfo) -> Callable[[Tensor, Tensor, BatchDraws], tuple[Tensor, Tensor]]:
+        """Return `(images (N, C, H, W), targets, draws) -> images, targets`, the images 0..255 in any dtype."""
+
+
+class ModelComponent(Component, ABC):
+    """Brings the network."""
+
+    @abstractmethod
+    def build(self, data: DataInfo) -> nn.Module:
+        """Return a module that maps (N, C, H, W) float images to (N, classes) logits: no softmax at its end."""
+
+    def cam_layers(self) -> Sequence[str]:
+        """Names of the built module's layers whose activations are worth a class activation map, shallow to deep."""
+        return ()
+
+
+class LossComponent(Component, ABC):
+    """Brings the training loss."""
+
+    @abstractmethod
+    def build(self, data: DataInfo) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return `(logits (N, classes), targets) -> loss`, the mean over the batch, a scalar tensor."""
+
+
+class OptimizerComponent(Component, ABC):
+    """Brings the optimizer, or several for several parts of the model."""
+
+    @abstractmethod
+    def build(self, model: nn.Module, lr: float | None = None) -> Sequence[Optimizer]:
+        """Return the optimizers of `model`'s parameters. `lr` is used where the setting is `auto` and not found yet."""
+
+
+class SchedulerComponent(Component, ABC):
+    """Brings the learning-rate schedule, stepped once per optimizer step."""
+
+    @abstractmethod
+    def build(self, optimizer: Optimizer, steps: Steps) -> Scheduler:
+        """Return the schedule of one optimizer. `steps` says how many optimizer steps an epoch and the run take."""
+
+
+class LRFinderComponent(Component, ABC):
+    """Looks for a learning rate before the training starts."""
+
+    @abstractmethod
+    def build(self, problem: LRProblem) -> LRFinding:
+        """Try learning rates on `problem`, whose model and optimizer are copies; the host restores the RNGs."""
+
+
+class CallbackComponent(Component, ABC):
+    """Watches or steers the training."""
+
+    @abstractmethod
+    def build(self, run: TrainingRun) -> Callback:
+        """Return an object with any of the methods of `Callback`; those it lacks cost nothing."""
+
+
+class TrackerComponent(Component, ABC):
+    """Sends what is measured somewhere else. The run's own files are written without it."""
+
+    @abstractmethod
+    def build(self, run: TrainingRun) -> Tracker:
+        """Start tracking. An exception here or later turns the tracker off with a warning, never the run."""
+
+
+class AnalyzerComponent(Component, ABC):
+    """Explains a trained model."""
+
+    needs_model: ClassVar[bool] = False
+    """Whether it runs the model again; if not, it works from the shared predictions and the run's files."""
+
+    @abstractmethod
+    def build(self, run: AnalysisRun) -> AnalyzerResult:
+        """Return figures, tables and images as data. An exception here is reported and does not lose the run."""
+
+
+class EvaluatorComponent(Component, ABC):
+    """Says how the model answers at evaluation, for instance with test-time augmentation."""
+
+    @abstractmethod
+    def build(self, data: DataInfo) -> Callable[[nn.Module, Tensor], Tensor]:
+        """Return `(model, images (N, C, H, W)) -> logits (N, classes)`."""
+
+
+def dump(component: Component) -> dict[str, Any]:
+    """Return a component's settings as plain values, as a recipe would write them, without `use`."""
+    return component.model_dump(mode="json")

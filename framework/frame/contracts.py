@@ -1,0 +1,153 @@
+"""What the host gives to components, and what it asks of the objects that they build. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from .data import DataInfo, DataSplits, Predictions
+    from .results import AnalyzerResult, LRFinding
+    from .steps import Steps
+
+
+class Scheduler(Protocol):
+    """A learning-rate schedule; every `torch.optim.lr_scheduler` is one."""
+
+    def step(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None: ...
+
+
+class Callback:
+    """Base of callbacks: override any of these. A method that is not overridden is never called.
+
+    `state_dict` returns tensors and plain values only; it is saved in every checkpoint and comes back on resume.
+    """
+
+    def on_run_start(self) -> None: ...
+
+    def on_epoch_start(self) -> None: ...
+
+    def on_step_end(self) -> None:
+        """Runs after each optimizer step. Read no tensor's value here: that stalls the device."""
+
+    def on_epoch_end(self, metrics: Mapping[str, float]) -> None:
+        """Runs after the epoch's evaluation and before its checkpoint. `metrics`: `train/loss`, `test/acc`, ..."""
+
+    def on_run_end(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Tracker(Protocol):
+    """Where metrics and results go besides the run's own files."""
+
+    def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
+        """Take the metrics at `epoch` epochs and `step` optimizer steps."""
+
+    def log_result(self, name: str, result: AnalyzerResult) -> None:
+        """Take what analyzer `name` found."""
+
+    def finish(self, status: str) -> None:
+        """End tracking; `status` is finished, interrupted or failed."""
+
+
+@dataclass
+class TrainingRun:
+    """A run in training, as callbacks and trackers see it.
+
+    eval_model is what evaluation, checkpoints' best and the saved model use: `model`, unless a callback such as EMA puts
+    its own there. epoch counts finished epochs, step finished optimizer steps.
+    """
+
+    name: str
+    run_id: str
+    folder: Path
+    recipe: Mapping[str, Any]
+    data: DataInfo
+    steps: Steps
+    model: nn.Module
+    eval_model: nn.Module
+    optimizers: Sequence[Optimizer]
+    schedulers: Sequence[Scheduler]
+    device: torch.device
+    warn: Callable[[str], None]
+    epoch: int = 0
+    step: int = 0
+    resumed: bool = False
+    stop_reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """End the training after this epoch (or step, when called from `on_step_end`), as finished."""
+        self.stop_reason = reason
+
+
+class BatchDraws(Protocol):
+    """The randomness of one batch. It depends on (seed, epoch, sample) or (seed, epoch, step) and on nothing else."""
+
+    def per_sample(self, columns: int) -> Tensor:
+        """Return (N, columns) float32 in [0, 1) on the images' device, a row per sample of the batch."""
+
+    def per_batch(self) -> np.random.Generator:
+        """Return a generator for draws that belong to the batch as a whole, such as mixup's."""
+
+
+@dataclass(frozen=True)
+class LRProblem:
+    """What an LR finder tries learning rates on: copies, which it may change.
+
+    batches yields (images (N, C, H, W) float, targets (N,)) on the device without an end. autocast() is the context of
+    the forward pass; amp_dtype its dtype, None in fp32.
+    """
+
+    model: nn.Module
+    optimizer: Optimizer
+    loss: Callable[[Tensor, Tensor], Tensor]
+    batches: Iterator[tuple[Tensor, Tensor]]
+    device: torch.device
+    amp_dtype: torch.dtype | None
+    autocast: Callable[[], AbstractContextManager[Any]]
+    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
+
+
+@dataclass(frozen=True)
+class AnalysisRun:
+    """A trained model and everything known of its run, as analyzers see it.
+
+    folder: the run's folder, to read from. metrics: the lines of metrics.jsonl. model: in eval mode, on the device, its
+    weights those of `eval_model`; None only where the analyzer does not need it.
+    """
+
+    folder: Path
+    data: DataSplits
+    predictions: Predictions
+    metrics: Sequence[Mapping[str, Any]]
+    lr_finding: LRFinding | None
+    model: nn.Module
+    cam_layers: Sequence[str]
+    device: torch.device
+    seed: int
+    evaluation_inputs: Callable[[Sequence[int]], Tensor]
+    """Test images by number -> (N, C, H, W) float, exactly what the model was given."""
+    evaluation_pixels: Callable[[Sequence[int]], np.ndarray]
+    """Test images by number -> (N, H, W, C) uint8: those inputs before they were normalised, to draw on."""
+    training_pixels: Callable[[Sequence[int], int], np.ndarray]
+    """(training images by number, epoch) -> (N, H, W, C) uint8: as augmented in that epoch."""
+
+    @property
+    def info(self) -> DataInfo:
+        return self.data.info

@@ -1,0 +1,161 @@
+"""What a dataset hands over, and what the rest of a run may know of it. Imports neither torch nor
+numpy by itself: plugins are listed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Image: TypeAlias = "npt.NDArray[np.uint8]"
+"""One image, (H, W, C)."""
+Targets: TypeAlias = "npt.NDArray[np.int64]"
+"""Class indices, (N,)."""
+
+
+class Images(Protocol):
+    """Indexable images, each (H, W, C) uint8. A plain array (N, H, W, C) is one, and the fastest."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a dataset.
+
+    images: N images, each (H, W, C) uint8. targets: (N,) int64 class indices. sources: where each image is from (a file
+    name), empty where there is none.
+    """
+
+    images: Images
+    targets: Targets
+    sources: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def source(self, index: int) -> str:
+        """The file that image number `index` was read from, or an empty text."""
+        return self.sources[index] if self.sources else ""
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some of a split's images, in a given order, without a copy."""
+
+    images: Images
+    order: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int, /) -> Any:
+        return self.images[int(self.order[index])]
+
+
+def take(split: Split, order: npt.NDArray[np.int64]) -> Split:
+    """Return the images of `split` that `order` names, in that order; arrays stay arrays."""
+    import numpy as np
+
+    images: Images = split.images[order] if isinstance(split.images, np.ndarray) else Subset(split.images, order)
+    sources = [split.sources[i] for i in order] if split.sources else ()
+    return Split(images, split.targets[order], sources)
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What models, losses and transforms may know of the data.
+
+    shape: (H, W, C) of one image. mean, std: per channel, of pixels scaled to [0, 1]. checksum: names these very images
+    and targets.
+    """
+
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    train_size: int
+    checksum: str = ""
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def channels(self) -> int:
+        return self.shape[2]
+
+
+@dataclass(frozen=True)
+class DataSplits:
+    """A dataset, ready to train on. `validation` is None unless the dataset brings one or the recipe splits one off."""
+
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    checksum: str = ""
+    validation: Split | None = None
+
+    @cached_property
+    def info(self) -> DataInfo:
+        return DataInfo(self.classes, self.shape, self.mean, self.std, len(self.train), self.checksum)
+
+    def with_validation(self, fraction: float, seed: int) -> DataSplits:
+        """Split a stratified part of the training set off for validation; the same part for the same seed."""
+        import numpy as np
+        from sklearn.model_selection import train_test_split
+
+        train, validation = train_test_split(
+            np.arange(len(self.train)), test_size=fraction, stratify=self.train.targets, random_state=seed
+        )
+        return replace(
+            self, train=take(self.train, np.sort(train)), validation=take(self.train, np.sort(validation))
+        )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The one shared pass of the trained model over the test set.
+
+    logits: (N, classes) float32. targets: (N,) int64. losses: (N,) float32, cross-entropy of each image.
+    """
+
+    logits: npt.NDArray[np.float32]
+    targets: Targets
+    losses: npt.NDArray[np.float32]
+
+    @cached_property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """(N, classes): softmax of the logits."""
+        from scipy.special import softmax
+
+        return softmax(self.logits, axis=1)  # type: ignore[no-any-return]
+
+    @cached_property
+    def predicted(self) -> Targets:
+        """(N,): the class with the highest logit."""
+        return self.logits.argmax(axis=1)
+
+    @cached_property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """(N,): the probability of the predicted class."""
+        return self.probabilities.max(axis=1)
+
+    @cached_property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """(N,): whether the predicted class is the target."""
+        return self.predicted == self.targets
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.correct.mean())

@@ -1,0 +1,74 @@
+"""What went wrong, as data: where, which key, why, and the nearest right answer.
+
+`UserError` is the user's mistake (exit code 2), `RunFailed` a run that broke (exit code 1). The command line prints
+both without a traceback; anything else is a bug of frame or of a plugin.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value was written: a line of a file, or another source such as the command line (no line)."""
+
+    source: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: `recipes/s10.yaml:7: model.widht: unknown setting; did you mean 'widths'?`."""
+
+    message: str
+    key: str = ""
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        parts = (str(self.place) if self.place else "", self.key, self.message)
+        return ": ".join(part for part in parts if part)
+
+
+class FrameError(Exception):
+    """An error whose text is meant for the user; the command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class UserError(FrameError):
+    """The user's mistake: one or several problems, all of them reported at once."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Problem | str | Sequence[Problem]) -> None:
+        if isinstance(problems, str):
+            problems = Problem(problems)
+        self.problems = [problems] if isinstance(problems, Problem) else list(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class RunFailed(FrameError):
+    """A run that could not go on: a diverged loss, a full disk, a model that does not fit its data."""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that `word` was probably meant to be, or None."""
+    matches = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def suggest(word: str, choices: Iterable[str], *, list_all: bool = True) -> str:
+    """Return the end of an error message: `; did you mean 'widths'?`, or the list of what there is."""
+    known = sorted(choices)
+    match = nearest(word, known)
+    if match:
+        return f"; did you mean '{match}'?"
+    if known and list_all:
+        return f"; there is {', '.join(known)}"
+    return ""

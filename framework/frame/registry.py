@@ -1,0 +1,79 @@
+"""One typed registry per kind of component: a value that is passed on, never a global."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from . import components as c
+from .errors import UserError
+
+C = TypeVar("C", bound=c.Component)
+
+
+@dataclass(frozen=True)
+class Registered(Generic[C]):
+    """A component's class and the distribution (or file) that brought it."""
+
+    component: type[C]
+    origin: str
+
+
+@dataclass
+class Registry(Generic[C]):
+    """The components of one kind, by name."""
+
+    kind: str
+    base: type[C]
+    entries: dict[str, Registered[C]] = field(default_factory=dict)
+
+    def add(self, name: str, component: type[C], origin: str) -> None:
+        """Take a component; two of one name are an error that says where both are from."""
+        if name in self.entries:
+            raise UserError(
+                f"two plugins offer the {self.kind} '{name}': {self.entries[name].origin} and {origin}; "
+                "uninstall one, or turn one off with FRAME_DISABLE_PLUGINS=<plugin>"
+            )
+        self.entries[name] = Registered(component, origin)
+
+    def __getitem__(self, name: str) -> type[C]:
+        return self.entries[name].component
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self.entries))
+
+
+def _registry(kind: str, base: type[Any]) -> Any:
+    return field(default_factory=lambda: Registry(kind, base))
+
+
+@dataclass
+class Registries:
+    """All registries. A field's name is what `frame list` takes; `Registry.kind` is the word for one of them."""
+
+    datasets: Registry[c.DatasetComponent] = _registry("dataset", c.DatasetComponent)
+    transforms: Registry[c.TransformComponent] = _registry("transform", c.TransformComponent)
+    models: Registry[c.ModelComponent] = _registry("model", c.ModelComponent)
+    losses: Registry[c.LossComponent] = _registry("loss", c.LossComponent)
+    optimizers: Registry[c.OptimizerComponent] = _registry("optimizer", c.OptimizerComponent)
+    schedulers: Registry[c.SchedulerComponent] = _registry("scheduler", c.SchedulerComponent)
+    lr_finders: Registry[c.LRFinderComponent] = _registry("lr_finder", c.LRFinderComponent)
+    callbacks: Registry[c.CallbackComponent] = _registry("callback", c.CallbackComponent)
+    trackers: Registry[c.TrackerComponent] = _registry("tracker", c.TrackerComponent)
+    analyzers: Registry[c.AnalyzerComponent] = _registry("analyzer", c.AnalyzerComponent)
+    evaluators: Registry[c.EvaluatorComponent] = _registry("evaluator", c.EvaluatorComponent)
+
+    def __iter__(self) -> Iterator[tuple[str, Registry[Any]]]:
+        return iter(vars(self).items())
+
+    def of(self, component: object) -> Registry[Any] | None:
+        """Return the registry whose kind `component` derives from, or None."""
+        if isinstance(component, type):
+            for _, registry in self:
+                if issubclass(component, registry.base):
+                    return registry
+        return None

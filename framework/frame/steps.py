@@ -1,0 +1,67 @@
+"""The one place that counts: samples and batches of an epoch, accumulation, optimizer steps in all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from .errors import UserError
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How often the optimizer steps. Schedulers, progress, checkpoints and the loop ask this and nothing else.
+
+    An accumulation group never crosses an epoch's end: the last group of an epoch may hold fewer batches, and the last
+    batch fewer samples.
+    """
+
+    samples: int
+    batch_size: int
+    epochs: int
+    accumulate: int = 1
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batches_per_epoch == 0:
+            raise UserError(
+                f"an epoch has no batch: {self.samples} training images, batches of {self.batch_size}"
+                + (", the incomplete one dropped (data.drop_last)" if self.drop_last else "")
+            )
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Forward and backward passes of an epoch."""
+        return self.samples // self.batch_size if self.drop_last else ceil(self.samples / self.batch_size)
+
+    @property
+    def per_epoch(self) -> int:
+        """Optimizer steps of an epoch."""
+        return ceil(self.batches_per_epoch / self.accumulate)
+
+    @property
+    def total(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.per_epoch * self.epochs
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Samples that an epoch really uses."""
+        return min(self.samples, self.batches_per_epoch * self.batch_size)
+
+    def batch_samples(self, batch: int) -> int:
+        """Samples in batch number `batch` (from 0) of an epoch."""
+        return min(self.batch_size, self.samples_per_epoch - batch * self.batch_size)
+
+    def group_samples(self, batch: int) -> int:
+        """Samples of the accumulation group that batch number `batch` belongs to: its loss weighs batch / group."""
+        first = batch // self.accumulate * self.accumulate * self.batch_size
+        return min(self.accumulate * self.batch_size, self.samples_per_epoch - first)
+
+    def ends_group(self, batch: int) -> bool:
+        """Whether the optimizer steps after batch number `batch`."""
+        return (batch + 1) % self.accumulate == 0 or batch + 1 == self.batches_per_epoch
+
+    def at_epoch(self, epoch: float) -> int:
+        """The number of optimizer steps taken when `epoch` epochs are done; fractions are rounded."""
+        return round(self.per_epoch * epoch)
