@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -70,8 +70,8 @@ class Tracker(Protocol):
 class TrainingRun:
     """A run in training, as callbacks and trackers see it.
 
-    eval_model is what evaluation, checkpoints' best and the saved model use: `model`, unless a callback such as EMA puts
-    its own there. epoch counts finished epochs, step finished optimizer steps.
+    eval_model is what evaluation, the best checkpoint and the saved model use: `model`, unless a callback such as EMA
+    puts its own there. epoch counts finished epochs, step finished optimizer steps.
     """
 
     name: str
@@ -121,7 +121,8 @@ class LRProblem:
     device: torch.device
     amp_dtype: torch.dtype | None
     autocast: Callable[[], AbstractContextManager[Any]]
-    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
+    progress: Callable[[int, int], None]
+    """Called with (steps done, steps in all)."""
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,7 @@ class DataSplits:
         train, validation = train_test_split(
             np.arange(len(self.train)), test_size=fraction, stratify=self.train.targets, random_state=seed
         )
-        return replace(
-            self, train=take(self.train, np.sort(train)), validation=take(self.train, np.sort(validation))
-        )
+        return replace(self, train=take(self.train, np.sort(train)), validation=take(self.train, np.sort(validation)))
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ class Predictions:
         """(N, classes): softmax of the logits."""
         from scipy.special import softmax
 
-        return softmax(self.logits, axis=1)  # type: ignore[no-any-return]
+        return softmax(self.logits, axis=1)
 
     @cached_property
     def predicted(self) -> Targets:
