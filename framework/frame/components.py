@@ -26,14 +26,16 @@ if TYPE_CHECKING:
     from .steps import Steps
 
 AUTO: Literal["auto"] = "auto"
-LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["auto"]
+LearningRate = Annotated[float, Field(gt=0)] | Literal["auto"]
 """A learning rate, or `auto`: what the recipe's LR finder suggests. Any field of this type can be `auto`."""
 
 
 class Component(BaseModel):
     """Base of every component's settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True, use_attribute_docstrings=True
+    )
 
     def auto_fields(self) -> list[str]:
         """Names of the learning rates that are to be found by the LR finder."""

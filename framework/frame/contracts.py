@@ -91,6 +91,11 @@ class TrainingRun:
     resumed: bool = False
     stop_reason: str | None = None
 
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first parameter group: the one that the next optimizer step takes."""
+        return float(self.optimizers[0].param_groups[0]["lr"])
+
     def stop(self, reason: str) -> None:
         """End the training after this epoch (or step, when called from `on_step_end`), as finished."""
         self.stop_reason = reason

@@ -1,0 +1,162 @@
+"""From a checked recipe to what a run works with: data, pipelines, model, loss, checked against each other."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .components import BatchTransform, TransformComponent
+from .data import DataSplits, Split
+from .device import Backend, choose_backend
+from .engine import Answer, Loss
+from .errors import FrameError, RunFailed, UserError
+from .loader import Normalize, Pipeline, scale
+from .randomness import rng_untouched
+from .recipe import Named, Recipe
+from .settings import Normalization
+from .steps import Steps
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a recipe names, built: everything but optimizers and schedules, which wait for the LR finder."""
+
+    recipe: Recipe
+    data: DataSplits
+    backend: Backend
+    steps: Steps
+    model: nn.Module
+    loss: Loss
+    answer: Answer
+    training: Pipeline
+    watched: Pipeline
+    test: Pipeline
+
+
+@contextmanager
+def blame(named: Named[Any], kind: str) -> Iterator[None]:
+    """Turn whatever a component raises into an error that names it; errors meant for the user pass as they are."""
+    try:
+        yield
+    except FrameError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{last.filename}:{last.lineno}"
+        raise RunFailed(f"{kind} '{named.use}' failed: {type(error).__name__}: {error} ({where})") from error
+
+
+def data_root(recipe: Recipe) -> Path:
+    """Return the folder of the data: the recipe's, else that of FRAME_DATA_DIR, else `data`."""
+    return Path(recipe.data.root or os.environ.get("FRAME_DATA_DIR") or "data").expanduser()
+
+
+def load_data(recipe: Recipe) -> DataSplits:
+    """Read the recipe's data and split its validation set off."""
+    with blame(recipe.dataset, "dataset"):
+        data = recipe.dataset.component.build(data_root(recipe))
+    if not data.classes:
+        raise UserError(f"data: '{recipe.dataset.use}' has no classes; there is nothing to tell apart")
+    if recipe.data.validation:
+        try:
+            data = data.with_validation(recipe.data.validation, recipe.seed)
+        except ValueError as error:
+            raise UserError(f"data.validation: {recipe.data.validation} cannot be split off: {error}") from error
+    return data
+
+
+def build(recipe: Recipe, data: DataSplits) -> Parts:
+    """Build the recipe's parts on its device, and check that the model's output fits the data.
+
+    Raises UserError or RunFailed. The global generators must have been seeded: they give the initial weights.
+    """
+    backend = choose_backend(recipe.train)
+    steps = Steps(
+        len(data.train), recipe.data.batch_size, recipe.train.epochs, recipe.train.accumulate, recipe.data.drop_last
+    )
+    with blame(recipe.model, "model"):
+        model = recipe.model.component.build(data.info)
+    with blame(recipe.loss, "loss"):
+        loss = recipe.loss.component.build(data.info)
+    answer: Answer = ask
+    if recipe.evaluator:
+        with blame(recipe.evaluator, "evaluator"):
+            answer = recipe.evaluator.component.build(data.info)
+    test = _evaluation(recipe, data, data.test, backend)
+    parts = Parts(
+        recipe=recipe,
+        data=data,
+        backend=backend,
+        steps=steps,
+        model=backend.place(model),
+        loss=loss,
+        answer=answer,
+        training=_pipeline(recipe, data, data.train, backend, recipe.train_transforms, recipe.data.batch_size),
+        watched=_evaluation(recipe, data, data.validation, backend) if data.validation else test,
+        test=test,
+    )
+    _check_output(parts)
+    return parts
+
+
+def ask(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Answer as the model does, without augmentation: the evaluation of a recipe that names no evaluator."""
+    return model(images)
+
+
+def _evaluation(recipe: Recipe, data: DataSplits, split: Split, backend: Backend) -> Pipeline:
+    return _pipeline(recipe, data, split, backend, recipe.eval_transforms, recipe.data.eval_batch_size)
+
+
+def _pipeline(
+    recipe: Recipe,
+    data: DataSplits,
+    split: Split,
+    backend: Backend,
+    transforms: Sequence[Named[TransformComponent]],
+    batch_size: int,
+) -> Pipeline:
+    samples: list[Any] = []
+    batches: list[Any] = []
+    for named in transforms:
+        component: Any = named.component
+        with blame(named, "transform"):
+            (batches if isinstance(component, BatchTransform) else samples).append(component.build(data.info))
+    return Pipeline(
+        split, samples, batches, _normalization(recipe, data), backend, batch_size, recipe.seed, recipe.data.workers
+    )
+
+
+def _normalization(recipe: Recipe, data: DataSplits) -> Callable[[torch.Tensor], torch.Tensor]:
+    chosen = recipe.data.normalize
+    if chosen is False:
+        return scale
+    mean, std = (chosen.mean, chosen.std) if isinstance(chosen, Normalization) else (data.mean, data.std)
+    channels = data.info.channels
+    if {len(mean), len(std)} != {channels}:
+        raise UserError(f"data.normalize: the images have {channels} channels, mean {len(mean)} and std {len(std)}")
+    return Normalize(mean, std)
+
+
+@torch.inference_mode()
+def _check_output(parts: Parts) -> None:
+    """Send two images through the model: logits of another shape than (N, classes) would fail much later."""
+    named, classes = parts.recipe.model, parts.data.info.num_classes
+    with rng_untouched(), blame(named, "model"):
+        images = parts.test.inputs(range(min(2, len(parts.test.split))))
+        parts.model.eval()
+        with parts.backend.autocast():
+            shape = tuple(parts.model(images).shape)
+    if shape != (len(images), classes):
+        raise UserError(
+            f"model '{named.use}' answers {len(images)} images with a tensor of shape {shape}; "
+            f"the data's {classes} classes need ({len(images)}, {classes})"
+        )

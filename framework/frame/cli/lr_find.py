@@ -1,0 +1,34 @@
+"""`frame lr-find`."""
+
+from __future__ import annotations
+
+import click
+
+from .run import OVERRIDES
+
+
+@click.command("lr-find")
+@click.argument("recipe")
+@OVERRIDES
+def lr_find(recipe: str, overrides: tuple[str, ...]) -> None:
+    """Run RECIPE's learning-rate finder alone and print its curve and its suggestion. Nothing is written."""
+    from ..resolve import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+
+    from ..build import build, load_data
+    from ..console import Console
+    from ..errors import UserError
+    from ..lr import curve, find_lr
+    from ..randomness import seed_everything
+
+    if loaded.recipe.lr_finder is None:
+        raise UserError(f"{recipe} names no lr_finder; add one: lr_finder.use=lr_range_test")
+    console = Console()
+    data = load_data(loaded.recipe)
+    seed_everything(loaded.recipe.seed)
+    finding = find_lr(build(loaded.recipe, data), console)
+    assert finding is not None
+    for line in curve(finding):
+        console.say(line)
+    console.say(f"suggested learning rate: {finding.suggestion:.3g} ({finding.rule})")

@@ -1,0 +1,83 @@
+"""`frame run` and `frame resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..console import Console
+    from ..resolve import Loaded
+
+OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+
+
+@click.command()
+@click.argument("recipe")
+@OVERRIDES
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+              help="Folder that the run's own folder is made in.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Build everything, put one batch through it all, leave nothing behind.")
+@click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="N",
+              help="Run N times, seeds counting up from the recipe's; mean and standard deviation at the end.")  # fmt: skip
+@click.pass_context
+def run(
+    context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int
+) -> None:
+    """Train RECIPE, a file or the name of a shipped recipe, and leave one folder with all there is to know.
+
+    Settings are overridden by KEY=VALUE: train.epochs=5 optimizer.use=sgd analyzers.0.count=9
+    """
+    from ..resolve import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+
+    from ..console import Console
+    from ..interrupts import Interrupted
+
+    console = Console()
+    for note in loaded.source.notes:
+        console.warn(note)
+    try:
+        if dry_run:
+            from ..dry_run import dry_run as rehearse
+
+            rehearse(loaded, console)
+        else:
+            _train(loaded, out, repeat, console)
+    except Interrupted as stop:
+        context.exit(_say_how_to_go_on(stop, console))
+
+
+def _train(loaded: Loaded, out: Path, repeat: int, console: Console) -> None:
+    from ..run import repeat_runs, start
+
+    if repeat > 1:
+        repeat_runs(loaded, out, repeat, console)
+    else:
+        start(loaded, out, console)
+
+
+def _say_how_to_go_on(stop: Exception, console: Console) -> int:
+    from . import INTERRUPTED
+
+    console.say(str(stop))
+    return INTERRUPTED
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.pass_context
+def resume(context: click.Context, run: Path) -> None:
+    """Continue the interrupted RUN (its folder) to its end, as if it had not been interrupted."""
+    from ..console import Console
+    from ..interrupts import Interrupted
+    from ..run import resume as go_on
+
+    console = Console()
+    try:
+        go_on(run, console)
+    except Interrupted as stop:
+        context.exit(_say_how_to_go_on(stop, console))

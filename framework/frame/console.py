@@ -1,0 +1,87 @@
+"""What a run says while it goes on: a bar per epoch on a terminal, plain lines elsewhere, all of it in log.txt too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from .errors import FrameError
+
+
+class Console:
+    """Prints to standard output; warnings and errors to standard error. `log`: a file that gets every line as well."""
+
+    def __init__(self, log: Path | None = None) -> None:
+        self.out = RichConsole(highlight=False, soft_wrap=True)
+        self.err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self.log = log
+        self.progress: Progress | None = None
+
+    def say(self, text: str = "", style: str = "") -> None:
+        self.out.print(Text(text, style))
+        self._log(text)
+
+    def warn(self, text: str) -> None:
+        self.err.print(Text(f"warning: {text}", "yellow"))
+        self._log(f"warning: {text}")
+
+    def error(self, error: FrameError | str) -> None:
+        for line in str(error).splitlines():
+            self.err.print(Text.assemble(("error: ", "bold red"), line))
+            self._log(f"error: {line}")
+
+    def _log(self, text: str) -> None:
+        if self.log:
+            with self.log.open("a") as file:
+                file.write(text + "\n")
+
+    @contextmanager
+    def bar(self, title: str) -> Iterator[Bar]:
+        """Show progress on a terminal while the block runs, and nothing elsewhere."""
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+        columns += [TextColumn("{task.fields[status]}"), TimeRemainingColumn(compact=True)]
+        with Progress(*columns, console=self.out, transient=True, disable=not self.out.is_terminal) as progress:
+            yield Bar(progress, title)
+
+
+class Bar:
+    """One progress bar: `advance` per step, `status` when there is news."""
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        self.progress = progress
+        self.task = progress.add_task(title, total=None, status="")
+
+    def set(self, done: int, total: int) -> None:
+        self.progress.update(self.task, completed=done, total=total)
+
+    def advance(self) -> None:
+        self.progress.advance(self.task)
+
+    def status(self, text: str) -> None:
+        self.progress.update(self.task, status=text)
+
+
+def epoch_line(epoch: int, epochs: int, metrics: Mapping[str, float], watched: tuple[str, int], lr: float) -> str:
+    """Return an epoch's line. watched: the evaluated split and its number of images."""
+    name, images = watched
+    correct = round(metrics[f"{name}/acc"] * images)
+    width = len(str(epochs))
+    return (
+        f"epoch {epoch:>{width}}/{epochs}  train loss {metrics['train/loss']:.4f} acc {metrics['train/acc']:7.2%}  "
+        f"{name} loss {metrics[f'{name}/loss']:.4f} acc {metrics[f'{name}/acc']:7.2%} ({correct}/{images})  lr {lr:.2e}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 8.4 s, 2 min 05 s, 3 h 07 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

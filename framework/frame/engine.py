@@ -1,0 +1,139 @@
+"""The loops: train, evaluate, predict. Each reads from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from .contracts import TrainingRun
+from .data import Predictions
+from .device import Backend
+from .loader import Pipeline
+from .meter import Meter, means
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Answer = Callable[[nn.Module, Tensor], Tensor]  # (model, images) -> logits
+
+
+class Events(Protocol):
+    """What the loop tells the rest of the run, in the order in which it happens."""
+
+    def run_start(self) -> None: ...
+
+    def epoch_start(self, job: Job) -> None: ...
+
+    def step_end(self, job: Job) -> None:
+        """An optimizer step is done. Saves and raises `Interrupted` when the user asked to stop."""
+
+    def epoch_end(self, job: Job, metrics: Mapping[str, float]) -> None:
+        """An epoch is done and evaluated: callbacks, then files, then the checkpoint."""
+
+    def run_end(self) -> None: ...
+
+
+@dataclass
+class Job:
+    """A training, ready to go or in the middle: `batch` counts the batches of the current epoch that are done."""
+
+    run: TrainingRun
+    loss: Loss
+    answer: Answer
+    training: Pipeline
+    watched: Pipeline
+    watched_name: str
+    backend: Backend
+    scaler: torch.amp.GradScaler
+    clip_grad_norm: float | None
+    log_every: int
+    batch: int = 0
+    meter: Meter = field(default_factory=Meter)
+
+
+def train(job: Job, events: Events) -> None:
+    """Train from where the job stands to its last epoch, or until a callback stops the run."""
+    run = job.run
+    events.run_start()
+    while run.epoch < run.steps.epochs and not run.stop_reason:
+        events.epoch_start(job)
+        train_epoch(job, events)
+        metrics = {f"train/{name}": value for name, value in job.meter.take_epoch().items()}
+        metrics |= evaluate(run.eval_model, job.watched, job.loss, job.answer, job.backend, job.watched_name)
+        run.epoch, job.batch = run.epoch + 1, 0
+        events.epoch_end(job, metrics)
+    events.run_end()
+
+
+def train_epoch(job: Job, events: Events) -> None:
+    """Train on the epoch's remaining batches. Nothing in here waits for the device but the meter, every N steps."""
+    run, steps = job.run, job.run.steps
+    run.model.train()
+    for batch in job.training.training(run.epoch, steps.batches_per_epoch, start=job.batch):
+        with job.backend.autocast():
+            logits = run.model(batch.images)  # (N, classes)
+            loss = job.loss(logits, batch.targets)
+        share = len(batch) / steps.group_samples(job.batch)  # of the batches accumulated to this step
+        job.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
+        job.meter.add(loss, logits, batch.targets, run.step + 1, run.lr)
+        if steps.ends_group(job.batch):
+            optimizer_step(job)
+            run.step += 1
+        job.batch += 1
+        if steps.ends_group(job.batch - 1):
+            if run.step % job.log_every == 0:
+                job.meter.read()
+            events.step_end(job)
+        if run.stop_reason:
+            break
+    job.meter.read()
+
+
+def optimizer_step(job: Job) -> None:
+    """Apply the gradients and move the schedules on."""
+    run = job.run
+    for optimizer in run.optimizers:
+        if job.clip_grad_norm is not None:
+            job.scaler.unscale_(optimizer)
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, job.clip_grad_norm)
+        job.scaler.step(optimizer)
+    job.scaler.update()
+    for optimizer in run.optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    for scheduler in run.schedulers:
+        scheduler.step()
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module, pipeline: Pipeline, loss: Loss, answer: Answer, backend: Backend, name: str
+) -> dict[str, float]:
+    """Return the mean `name/loss` and `name/acc` over a split; the model is left in eval mode."""
+    model.eval()
+    sums = torch.zeros(3, device=backend.device)  # summed loss, correct, samples
+    for batch in pipeline.evaluation():
+        with backend.autocast():
+            logits = answer(model, batch.images)
+            mean = loss(logits, batch.targets)
+        correct = (logits.argmax(1) == batch.targets).sum()
+        sums += torch.stack([mean.float() * len(batch), correct, torch.full_like(correct, len(batch))])
+    return {f"{name}/{metric}": value for metric, value in means(sums.tolist()).items()}
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, pipeline: Pipeline, answer: Answer, backend: Backend) -> Predictions:
+    """Run the model over a split once and keep every logit, in the split's order."""
+    model.eval()
+    parts = []
+    for batch in pipeline.evaluation():
+        with backend.autocast():
+            logits = answer(model, batch.images)
+        parts.append(logits.float().cpu())
+    logits, targets = torch.cat(parts), torch.from_numpy(pipeline.split.targets)
+    losses = cross_entropy(logits, targets, reduction="none")
+    return Predictions(logits.numpy(), pipeline.split.targets, np.asarray(losses))

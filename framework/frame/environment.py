@@ -1,0 +1,63 @@
+"""What a run ran on: versions, device, threads, the code's commit, the plugins."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from .device import Backend
+from .plugins import Plugins
+
+DISTRIBUTIONS = (
+    "frame-train", "torch", "torchvision", "albumentations", "numpy", "grad-cam", "torch-lr-finder", "wandb"
+)  # fmt: skip
+
+
+def describe_environment(backend: Backend, plugins: Plugins, data_checksum: str) -> dict[str, Any]:
+    """Return everything about this machine that may change a run's numbers, as plain values."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: found for name in DISTRIBUTIONS if (found := _version(name))},
+        "device": backend.describe(),
+        "cpu": _cpu(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_count": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda,
+        "git": _git(),
+        "plugins": plugins.origins,
+        "data_checksum": data_checksum,
+        "command": sys.argv,
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return str(capabilities.get("cpu_name") or platform.processor())
+
+
+def _git() -> dict[str, Any] | None:
+    """Return the commit of the folder the command was given in, and whether it had changes; None outside git."""
+
+    def ask(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

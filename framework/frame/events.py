@@ -1,0 +1,149 @@
+"""What happens around the loop: callbacks, metrics files, trackers, checkpoints, the terminal, stopping on request."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from .console import Bar, Console, duration, epoch_line
+from .contracts import Callback
+from .engine import Job
+from .interrupts import Interrupted, StopRequest
+from .recipe import Recipe
+from .rundir import RunDir, append_line
+from .state import plain, save, snapshot
+from .tracking import Trackers
+
+
+class RunEvents:
+    """Implements `engine.Events` for a run that has a folder."""
+
+    def __init__(
+        self, folder: RunDir, recipe: Recipe, callbacks: Mapping[str, Callback], trackers: Trackers, console: Console
+    ) -> None:
+        self.folder, self.recipe, self.trackers, self.console = folder, recipe, trackers, console
+        self.callbacks = callbacks
+        self._saved_callbacks: Mapping[str, Any] = {}
+        self.step_calls = overridden(callbacks, "on_step_end")
+        self.stop = StopRequest()
+        self.best: dict[str, Any] | None = None
+        self.elapsed_before = 0.0
+        self._started = self._epoch_started = time.monotonic()
+        self._epoch_first = 0
+        self._bars = ExitStack()
+        self._bar: Bar | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the run has trained, all its sessions together."""
+        return self.elapsed_before + time.monotonic() - self._started
+
+    def run_start(self) -> None:
+        for call in overridden(self.callbacks, "on_run_start"):
+            call()
+        for name, state in self._saved_callbacks.items():
+            self.callbacks[name].load_state_dict(state)
+
+    def epoch_start(self, job: Job) -> None:
+        self._epoch_started, self._epoch_first = time.monotonic(), job.batch
+        steps = job.run.steps
+        self._bar = self._bars.enter_context(self.console.bar(f"epoch {job.run.epoch + 1}/{steps.epochs}"))
+        self._bar.set(job.run.step % steps.per_epoch, steps.per_epoch)
+        for call in overridden(self.callbacks, "on_epoch_start"):
+            call()
+
+    def step_end(self, job: Job) -> None:
+        for call in self.step_calls:
+            call()
+        if self._bar:
+            self._bar.advance()
+        if job.run.step % job.log_every == 0:
+            self._write_steps(job)
+        if self.stop.requested:
+            self._bars.close()
+            self.checkpoint(job)
+            raise Interrupted
+
+    def epoch_end(self, job: Job, metrics: Mapping[str, float]) -> None:
+        self._bars.close()
+        for call in overridden(self.callbacks, "on_epoch_end"):
+            call(metrics)
+        run = job.run
+        seconds = time.monotonic() - self._epoch_started
+        self._write(job, "epoch", run.epoch, metrics)
+        append_line(self.folder.timing, {"epoch": run.epoch, "seconds": round(seconds, 3)})
+        improved = self._note_best(run.epoch, metrics)
+        if improved:
+            weights = plain(run.eval_model).state_dict()
+            save(self.folder.checkpoints / "best.pt", {**(self.best or {}), "model": weights})
+        last = run.epoch == run.steps.epochs or run.stop_reason is not None
+        if last or run.epoch % self.recipe.checkpoint.every_epochs == 0:
+            self.checkpoint(job)
+        line = epoch_line(run.epoch, run.steps.epochs, metrics, (job.watched_name, len(job.watched.split)), run.lr)
+        self.console.say(f"{line}  {duration(seconds)}{'  best' if improved else ''}")
+        if run.stop_reason:
+            self.console.say(f"stopped after epoch {run.epoch}: {run.stop_reason}")
+
+    def run_end(self) -> None:
+        for call in overridden(self.callbacks, "on_run_end"):
+            call()
+
+    def checkpoint(self, job: Job) -> None:
+        """Save everything that a resume needs; the sizes of the metrics' files say how far they belong to it."""
+        around = {
+            "best": self.best,
+            "elapsed": self.elapsed,
+            "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
+            "sizes": {path.name: _size(path) for path in (self.folder.metrics, self.folder.timing)},
+        }
+        save(self.folder.checkpoints / "last.pt", snapshot(job, around))
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what `checkpoint` saved around the training, and cut the metrics' files back to it."""
+        self.best, self.elapsed_before = state["best"], state["elapsed"]
+        self._saved_callbacks = state["callbacks"]
+        for name, size in state["sizes"].items():
+            path = self.folder.path / name
+            if path.is_file():
+                os.truncate(path, size)
+
+    def _note_best(self, epoch: int, metrics: Mapping[str, float]) -> bool:
+        value = metrics[self.recipe.monitor]
+        if self.best is not None:
+            gain = value - self.best["value"]
+            if (gain if self.recipe.monitor_mode == "max" else -gain) <= 0:
+                return False
+        self.best = {"metric": self.recipe.monitor, "value": value, "epoch": epoch}
+        return True
+
+    def _write_steps(self, job: Job) -> None:
+        means = {f"train/{name}": value for name, value in job.meter.take_window().items()}
+        self._write(job, "step", job.run.step / job.run.steps.per_epoch, means)
+        if self._bar:
+            images = (job.batch - self._epoch_first) * job.run.steps.batch_size
+            rate = images / (time.monotonic() - self._epoch_started)
+            self._bar.status(f"loss {means['train/loss']:.4f}  acc {means['train/acc']:.2%}  {rate:,.0f} images/s")
+
+    def _write(self, job: Job, kind: str, epoch: float, metrics: Mapping[str, float]) -> None:
+        step = job.run.step
+        metrics = {**metrics, "lr": job.run.lr}
+        append_line(self.folder.metrics, {"kind": kind, "epoch": epoch, "step": step, **metrics})
+        self.trackers.log(metrics, epoch, step)
+
+
+def overridden(callbacks: Mapping[str, Callback], method: str) -> list[Callable[..., None]]:
+    """Return that method of each callback which has one of its own."""
+    default = getattr(Callback, method)
+    return [
+        getattr(callback, method)
+        for callback in callbacks.values()
+        if getattr(type(callback), method, default) is not default
+    ]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0

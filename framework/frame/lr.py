@@ -1,0 +1,74 @@
+"""The learning-rate finder: runs on copies, leaves no trace, and fills in every `auto`."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from torch import Tensor
+
+from .build import Parts, blame
+from .console import Console
+from .contracts import LRProblem
+from .errors import UserError
+from .randomness import rng_untouched
+from .results import LRFinding
+from .rundir import RunDir, write_json
+
+TINY = 1e-8
+"""What an optimizer whose rate is `auto` is built with for the finder, which sets rates of its own."""
+
+
+def find_lr(parts: Parts, console: Console) -> LRFinding | None:
+    """Run the recipe's LR finder, if it names one; model, optimizer and all generators stay as they were."""
+    named = parts.recipe.lr_finder
+    if named is None:
+        return None
+    with rng_untouched(), blame(named, "lr_finder"), console.bar("learning-rate finder") as bar:
+        model = copy.deepcopy(parts.model).train()
+        optimizers = parts.recipe.optimizer.component.build(model, lr=TINY)
+        if len(optimizers) > 1:
+            raise UserError(f"lr_finder: '{named.use}' tries one optimizer, and this recipe builds {len(optimizers)}")
+        problem = LRProblem(
+            model=model,
+            optimizer=optimizers[0],
+            loss=parts.loss,
+            batches=_endless(parts),
+            device=parts.backend.device,
+            amp_dtype=parts.backend.amp_dtype,
+            autocast=parts.backend.autocast,
+            progress=bar.set,
+        )
+        return named.component.build(problem)
+
+
+def _endless(parts: Parts) -> Iterator[tuple[Tensor, Tensor]]:
+    for epoch in itertools.count():
+        for batch in parts.training.training(epoch, parts.steps.batches_per_epoch):
+            yield batch.images, batch.targets
+
+
+def save_finding(folder: RunDir, finding: LRFinding) -> None:
+    """Write the finding into the run's folder."""
+    write_json(folder.lr_finding, asdict(finding))
+
+
+def read_finding(folder: RunDir) -> LRFinding | None:
+    """Return what `save_finding` wrote, None if the run had no LR finder."""
+    if not folder.lr_finding.is_file():
+        return None
+    values = json.loads(folder.lr_finding.read_text())
+    return LRFinding(tuple(values["lrs"]), tuple(values["losses"]), values["suggestion"], values["rule"])
+
+
+def curve(finding: LRFinding, lines: int = 24, width: int = 50) -> list[str]:
+    """Return the loss against the learning rate as text, a bar for each of about `lines` points."""
+    every = max(1, len(finding.lrs) // lines)
+    points = list(zip(finding.lrs, finding.losses, strict=True))[::every]
+    low = min(loss for _, loss in points)
+    span = max(loss for _, loss in points) - low or 1.0
+    bars = [f"{lr:9.2e}  {loss:8.4f}  {'#' * round(width * (loss - low) / span)}" for lr, loss in points]
+    return ["       lr      loss", *bars]

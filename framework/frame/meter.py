@@ -1,0 +1,74 @@
+"""Running loss and accuracy, without making the device wait.
+
+Each batch leaves two numbers on the device. They are read together every N steps, which is also when a loss that is no
+number is found, with the step that it came from.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import FrameError
+
+Sums = list[float]  # summed loss, correct, samples
+
+
+class NotFinite(FrameError):
+    """A training loss that is no finite number: at optimizer step `step` (from 1), taken with learning rate `lr`."""
+
+    def __init__(self, loss: float, step: int, lr: float) -> None:
+        super().__init__(f"the training loss became {loss} at step {step}, at a learning rate of {lr:.3g}")
+        self.step = step
+
+
+class Meter:
+    """Loss and accuracy of the epoch so far, and of the steps since the last line was written."""
+
+    def __init__(self) -> None:
+        self.unread: list[tuple[Tensor, int, int, float]] = []
+        self.window: list[Sums] = []
+        self.totals: Sums = [0.0, 0.0, 0.0]
+
+    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, step: int, lr: float) -> None:
+        """Take a batch's mean loss, logits (N, classes) and targets (N,), of optimizer step `step` at rate `lr`."""
+        correct = (logits.detach().argmax(1) == targets).sum()
+        self.unread.append((torch.stack([loss.detach().float(), correct.float()]), len(targets), step, lr))
+
+    def read(self) -> None:
+        """Bring what the device holds over, in one transfer. Raises NotFinite."""
+        if not self.unread:
+            return
+        values = torch.stack([entry[0] for entry in self.unread]).tolist()
+        unread, self.unread = self.unread, []
+        for (loss, correct), (_, samples, step, lr) in zip(values, unread, strict=True):
+            if not math.isfinite(loss):
+                raise NotFinite(loss, step, lr)
+            self.window.append([loss * samples, correct, samples])
+            self.totals = [total + new for total, new in zip(self.totals, self.window[-1], strict=True)]
+
+    def take_window(self) -> dict[str, float]:
+        """Return the means since the last call, and begin anew."""
+        sums = [sum(column) for column in zip(*self.window, strict=True)]
+        self.window = []
+        return means(sums)
+
+    def take_epoch(self) -> dict[str, float]:
+        """Return the epoch's means, and begin the next epoch."""
+        totals, self.totals = self.totals, [0.0, 0.0, 0.0]
+        return means(totals)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"window": self.window, "totals": self.totals}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.window, self.totals = state["window"], state["totals"]
+
+
+def means(sums: Sums) -> dict[str, float]:
+    """Return mean loss and accuracy in [0, 1] from summed loss, correct and samples."""
+    loss, correct, samples = sums
+    return {"loss": loss / samples, "acc": correct / samples}

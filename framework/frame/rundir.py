@@ -1,0 +1,159 @@
+"""A run's folder: its names, and writing that never leaves half a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: beside its place, fsynced, renamed."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def append_line(path: Path, values: Mapping[str, Any]) -> None:
+    """Append one JSON line; if it does not fit on the disk, none of it stays."""
+    line = (json.dumps(values) + "\n").encode()
+    with path.open("ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            if file.write(line) != len(line):
+                raise OSError(28, os.strerror(28), str(path))
+        except OSError:
+            file.truncate(size)
+            raise
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the values of a JSON-lines file, none if there is no file; a last line cut short is left out."""
+    if not path.is_file():
+        return []
+    text = path.read_text()
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def sha256(path: Path) -> str:
+    """Return a file's checksum, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The names in a run's folder."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.resolved.yaml"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def timing(self) -> Path:
+        return self.path / "timing.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.safetensors"
+
+    @property
+    def lr_finding(self) -> Path:
+        return self.path / "lr_finder.json"
+
+    @property
+    def analysis(self) -> Path:
+        return self.path / "analysis"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def update_record(self, **values: Any) -> None:
+        """Change entries of run.json and keep the others."""
+        record = self.read_record() if self.record.is_file() else {}
+        write_json(self.record, record | values)
+
+    def read_record(self) -> dict[str, Any]:
+        return json.loads(self.record.read_text())
+
+
+def create_run(out: Path, name: str) -> RunDir:
+    """Make a new run's folder, which no other run has. Raises UserError where it cannot be made."""
+    for _ in range(100):
+        stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+        path = out / name / f"{stamp}-{secrets.token_hex(2)}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if path.exists():
+                continue
+            raise UserError(f"the runs' folder {out} cannot be made: a file is in its place; choose --out") from None
+        except OSError as error:
+            raise UserError(f"the run's folder {path} cannot be made: {error.strerror}; choose --out") from error
+        for folder in ("checkpoints", "analysis"):
+            (path / folder).mkdir()
+        return RunDir(path)
+    raise UserError(f"no free name for a run under {out / name}")
+
+
+def open_run(path: Path) -> RunDir:
+    """Return an existing run's folder. Raises UserError if it is none."""
+    run = RunDir(path)
+    if not run.record.is_file():
+        raise UserError(f"{path} is no run: it has no run.json; runs lie under runs/NAME/")
+    return run

@@ -1,0 +1,32 @@
+"""recipe.resolved.yaml: every value that a run used, runnable where it lies."""
+
+from __future__ import annotations
+
+import shutil
+
+from omegaconf import OmegaConf
+
+from .recipe import Recipe
+from .rundir import RunDir, sha256, write_text
+
+
+def save_recipe(folder: RunDir, recipe: Recipe) -> None:
+    """Write the resolved recipe into a run's folder, and copy the plugin files that it names beside it."""
+    values = recipe.values()
+    hashes = {}
+    for number, ref in enumerate(recipe.plugins):
+        if ref.file:
+            copy = folder.path / "plugins" / ref.file.name
+            copy.parent.mkdir(exist_ok=True)
+            if copy != ref.file:
+                shutil.copyfile(ref.file, copy)
+            values["plugins"][number] = f"./plugins/{ref.file.name}"
+            hashes[ref.file.name] = sha256(copy)
+    if hashes:
+        folder.update_record(plugin_files=hashes)
+    write_text(folder.recipe, as_yaml(values))
+
+
+def as_yaml(values: dict[str, object]) -> str:
+    """Return a recipe's values as YAML, in their order."""
+    return OmegaConf.to_yaml(OmegaConf.create(values))

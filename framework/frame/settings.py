@@ -1,0 +1,102 @@
+"""The settings of a recipe that are frame's own, beside those of the components it names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Node = dict[str, Any]
+"""A section that names a component: `{use: NAME, ...its settings}`."""
+
+
+class Settings(BaseModel):
+    """Base of the host's own settings: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Normalization(Settings):
+    """Mean and standard deviation per channel, of pixels scaled to [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+
+
+class DataSettings(Settings):
+    """`data`: what is loaded and how it becomes batches. The dataset's own settings stand beside these."""
+
+    root: str | None = None
+    """Folder of the data; FRAME_DATA_DIR or `data` when not given."""
+    batch_size: int = Field(default=128, gt=0)
+    """Images of a training batch."""
+    eval_batch_size: int = Field(default=500, gt=0)
+    """Images of an evaluation batch."""
+    drop_last: bool = False
+    """Leave an epoch's last batch out if it is not full."""
+    validation: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the training set to split off for validation, stratified; without it the test set is watched."""
+    normalize: bool | Normalization = True
+    """Normalise pixels by the dataset's mean and std (true), by these, or only scale them to [0, 1] (false)."""
+    workers: int = Field(default=0, ge=0)
+    """Processes that run per-sample transforms; 0 runs them in the training process."""
+    train_transforms: tuple[Node, ...] = ()
+    """Augmentation of training images, in order: per-sample transforms first, then batched ones."""
+    eval_transforms: tuple[Node, ...] = ()
+    """What validation and test images pass through."""
+
+
+class TrainSettings(Settings):
+    """`train`: how long and on what."""
+
+    epochs: int = Field(gt=0)
+    """Passes over the training set."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """auto (cuda, else mps, else cpu), cpu, mps, cuda or cuda:N."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the forward and backward pass; auto takes bf16 where the hardware computes in it, else fp32."""
+    channels_last: bool = True
+    """Keep images and weights in NHWC memory order, which convolutions prefer."""
+    accumulate: int = Field(default=1, gt=0)
+    """Batches whose gradients are added up to one optimizer step."""
+    clip_grad_norm: float | None = Field(default=None, gt=0)
+    """Scale gradients down to this norm where theirs is larger."""
+    log_every: int = Field(default=10, gt=0)
+    """Optimizer steps between two readings of the loss; in between, nothing waits for the device."""
+    threads: int | None = Field(default=None, gt=0)
+    """CPU threads of torch; its own default when not given."""
+
+
+class CheckpointSettings(Settings):
+    """`checkpoint`: what is saved when, and what `best` means."""
+
+    monitor: str | None = None
+    """Metric that says which epoch is best; val/acc when there is a validation set, else test/acc."""
+    mode: Literal["max", "min"] | None = None
+    """Whether more or less of it is better; min for a loss and max for all else when not given."""
+    keep: Literal["best", "last"] | None = None
+    """The epoch whose weights are saved as the model, predicted with and analyzed; when not given, the best where there
+    is a validation set to choose it by, else the last: choosing by the test set would flatter the result."""
+    every_epochs: int = Field(default=1, gt=0)
+    """Epochs between two checkpoints. The last epoch and an interruption are always saved."""
+
+
+class RecipeSettings(Settings):
+    """The outer shape of a recipe."""
+
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Names the run's folder under `runs/`."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of everything random: initial weights, order of samples, augmentation."""
+    data: Node
+    model: Node
+    loss: Node
+    optimizer: Node
+    scheduler: Node | None = None
+    lr_finder: Node | None = None
+    evaluate: Node | None = None
+    callbacks: tuple[Node, ...] = ()
+    trackers: tuple[Node, ...] = ()
+    analyzers: tuple[Node, ...] = ()
+    train: TrainSettings
+    checkpoint: CheckpointSettings = CheckpointSettings()

@@ -1,0 +1,51 @@
+"""Which test images to look at, and what to write beside them: shared by the galleries and Grad-CAM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from ._figures import shorten
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from frame import AnalysisRun, Predictions
+
+Order = Literal["confidence", "first", "random"]
+
+
+def choose(predictions: Predictions, *, correct: bool, order: Order, count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return up to `count` numbers of test images that the model got right (or wrong), in the order to show them."""
+    import numpy as np
+
+    candidates = np.flatnonzero(predictions.correct == correct)
+    if order == "confidence":
+        candidates = candidates[np.argsort(-predictions.confidence[candidates], kind="stable")]
+    elif order == "random":
+        candidates = np.random.default_rng(seed).permutation(candidates)
+    return candidates[:count]
+
+
+def verdict(run: AnalysisRun, index: int, width: int = 22) -> str:
+    """Say what the model made of a test image, in lines of about `width` characters.
+
+    `cat` and its confidence if it was right, `cat → dog` (true → predicted) if it was wrong.
+    """
+    predictions, classes = run.predictions, run.data.classes
+    target, predicted = classes[predictions.targets[index]], classes[predictions.predicted[index]]
+    confidence = f"{100 * predictions.confidence[index]:.1f} %"
+    if target == predicted:
+        return f"{shorten(target, width - 1)}\n{confidence}"
+    if len(target) + len(predicted) + 3 > width:
+        return f"{shorten(target, width - 3)}\n→ {shorten(predicted, width - 3)}\n{confidence}"
+    return f"{target} → {predicted}\n{confidence}"
+
+
+def shortage(found: int, wanted: int, *, correct: bool) -> tuple[str, ...]:
+    """Return the note for a choice with fewer images than asked for; none if there are enough."""
+    if found >= wanted:
+        return ()
+    kind = "rightly classified image" if correct else "mistake"
+    if not found:
+        return (f"There is no {kind} in the test set, so there is nothing to show.",)
+    return (f"Only {found} of the {wanted} images asked for: there {'is' if found == 1 else 'are'} no more {kind}s.",)

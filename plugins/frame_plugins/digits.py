@@ -1,0 +1,54 @@
+"""Plugin `digits`: a small dataset that needs no download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from frame import Component, DatasetComponent, DataSplits, Split, hookimpl
+from pydantic import Field
+
+SPLIT_SEED = 0
+
+
+class Digits(DatasetComponent):
+    """Handwritten digits: 1,797 grey images in ten classes, 8x8 pixels enlarged to 32x32 (bicubic).
+
+    They come with scikit-learn and need no download; the data root is not looked at. The test part is split off with
+    the share of each digit kept, always in the same way. Mean and standard deviation are those of the training part.
+
+    Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998
+    (its test part).
+    """
+
+    test_fraction: float = Field(0.2, ge=0.01, le=0.9)
+    """Share of the images that is kept for testing."""
+
+    def build(self, root: Path) -> DataSplits:  # noqa: ARG002 - nothing is read from there
+        import numpy as np
+        from PIL import Image
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+
+        from ._pixels import checksum, mean_and_std
+
+        digits = load_digits()
+        small = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8), from 0..16
+        large = [Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC) for image in small]
+        images = np.stack([np.asarray(image) for image in large])[..., None]  # (N, 32, 32, 1)
+        targets = digits.target.astype(np.int64)
+        classes = tuple(str(digit) for digit in range(10))
+
+        parts = train_test_split(
+            np.arange(len(targets)), test_size=self.test_fraction, stratify=targets, random_state=SPLIT_SEED
+        )
+        train, test = (
+            Split(images[part], targets[part], [f"digits[{number}]" for number in part]) for part in map(np.sort, parts)
+        )
+        mean, std = mean_and_std(train.images)
+        return DataSplits(train, test, classes, (32, 32, 1), mean, std, checksum(classes, train, test))
+
+
+@hookimpl
+def frame_components() -> dict[str, type[Component]]:
+    """Return the dataset."""
+    return {"digits": Digits}

@@ -1,0 +1,65 @@
+"""Ends the training when a metric no longer gets better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from frame import Callback, CallbackComponent, Component, TrainingRun, UserError, hookimpl, suggest
+from pydantic import Field
+
+
+class EarlyStopping(CallbackComponent):
+    """Stops the run, as finished, after `patience` epochs in which a metric has not improved."""
+
+    monitor: str | None = None
+    """The metric that is watched; without it `val/acc`, or `test/acc` where nothing is split off for validation."""
+    mode: Literal["max", "min"] = "max"
+    """Whether higher or lower values are better."""
+    patience: int = Field(5, gt=0)
+    """Epochs in a row without an improvement that end the training."""
+    min_delta: float = Field(0.0, ge=0)
+    """By how much the best value must be beaten to count as an improvement."""
+
+    def build(self, run: TrainingRun) -> Patience:
+        return Patience(self, run)
+
+
+class Patience(Callback):
+    """Counts the epochs since the best value."""
+
+    def __init__(self, settings: EarlyStopping, run: TrainingRun) -> None:
+        self.settings = settings
+        self.run = run
+        self.best: float | None = None
+        self.waited = 0
+
+    def on_epoch_end(self, metrics: Mapping[str, float]) -> None:
+        monitor = self.settings.monitor or ("val/acc" if "val/acc" in metrics else "test/acc")
+        if monitor not in metrics:
+            raise UserError(f"early_stopping.monitor: there is no metric '{monitor}'{suggest(monitor, metrics)}")
+        if self._improves(metrics[monitor]):
+            self.best, self.waited = metrics[monitor], 0
+            return
+        self.waited += 1
+        if self.waited >= self.settings.patience:
+            best = "has been a number" if self.best is None else f"was better than {self.best:.6g}"
+            self.run.stop(f"early stopping: no {monitor} of the last {self.waited} epochs {best}")
+
+    def _improves(self, value: float) -> bool:
+        if self.best is None:
+            return value == value  # a NaN is no best value: nothing would beat it
+        gain = value - self.best if self.settings.mode == "max" else self.best - value
+        return gain > self.settings.min_delta
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.waited = state["best"], state["waited"]
+
+
+@hookimpl
+def frame_components() -> dict[str, type[Component]]:
+    """Offer this module's components by name."""
+    return {"early_stopping": EarlyStopping}

@@ -1,0 +1,107 @@
+"""Finds the images of a `train|val|test/<class>/` tree and reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import PIL.Image
+from frame import DataSplits, Images, Problem, Split, UserError, suggest
+from PIL import ImageOps
+
+from .._image_tree import LazyImages, check_headers, decode_images, empty_classes, images_by_class, names_and_targets
+from .._pixels import checksum, mean_and_std
+
+MEMORY_LIMIT = 2**30
+
+ImagesOfPart = Mapping[str, Sequence[str]]
+"""Class name -> the names of its images, relative to the root."""
+
+
+def read_folder(root: Path, image_size: int, memory_limit: int = MEMORY_LIMIT) -> DataSplits:
+    """Return the tree's splits, images (image_size, image_size, 3) uint8.
+
+    Together they are decoded now if they take `memory_limit` bytes at most, else each time one is asked for.
+    """
+    parts = _find_parts(root)
+    classes = tuple(parts["train"])
+    count = sum(len(names) for images in parts.values() for names in images.values())
+    in_memory = count * image_size**2 * 3 <= memory_limit
+    splits = {role: _read_part(root, images, classes, image_size, in_memory) for role, images in parts.items()}
+    mean, std = mean_and_std(splits["train"].images)
+    return DataSplits(
+        train=splits["train"],
+        test=splits["test"],
+        validation=splits.get("validation"),
+        classes=classes,
+        shape=(image_size, image_size, 3),
+        mean=mean,
+        std=std,
+        checksum=checksum(classes, *splits.values()) if in_memory else _file_checksum(root, image_size, splits),
+    )
+
+
+def _find_parts(root: Path) -> dict[str, ImagesOfPart]:
+    """Return the images of train, test and, where there is one, validation.
+
+    Raises UserError with all that is wrong.
+    """
+    if not root.is_dir():
+        raise UserError(
+            f"{root}: no such folder; data.root (or FRAME_DATA_DIR) must hold train/<class>/, test/<class>/"
+        )
+    there = {part: images_by_class(root, part) for part in ("train", "test", "val") if (root / part).is_dir()}
+    problems = [problem for part, images in there.items() for problem in empty_classes(root, part, images)]
+    if "train" not in there:
+        problems.append(Problem(f"{root}: has no folder 'train'; the images must lie in train/<class>/"))
+    elif len(there["train"]) < 2:
+        found = ", ".join(there["train"]) or "none"
+        problems.append(Problem(f"{root / 'train'}: needs a folder for each of two or more classes; found: {found}"))
+    if "test" not in there and "val" not in there:
+        problems.append(
+            Problem(f"{root}: has neither a folder 'test' nor 'val'; test images must lie in test/<class>/")
+        )
+    problems += [problem for part in ("test", "val") if part in there for problem in _unlike_train(root, part, there)]
+    if problems:
+        raise UserError(problems)
+    if "test" not in there:
+        return {"train": there["train"], "test": there["val"]}
+    return {{"val": "validation"}.get(part, part): images for part, images in there.items()}
+
+
+def _unlike_train(root: Path, part: str, there: Mapping[str, ImagesOfPart]) -> list[Problem]:
+    if not there[part]:
+        return [Problem(f"{root / part}: has no class folder; the images must lie in {part}/<class>/")]
+    known = there.get("train")
+    if not known:
+        return []
+    unknown = (name for name in there[part] if name not in known)
+    return [Problem(f"{root / part / name}: no class of train{suggest(name, known)}") for name in unknown]
+
+
+def _read_part(root: Path, images: ImagesOfPart, classes: Sequence[str], image_size: int, in_memory: bool) -> Split:
+    names, targets = names_and_targets(images, classes)
+    prepare = partial(_square, size=image_size)
+    if in_memory:
+        return Split(decode_images(root, names, (image_size, image_size), prepare), targets, names)
+    check_headers(root, names)
+    lazy: Images = LazyImages(root, names, prepare)
+    return Split(lazy, targets, names)
+
+
+def _square(image: PIL.Image.Image, size: int) -> PIL.Image.Image:
+    """Return the largest centred square of the upright image, scaled to `size` pixels."""
+    return ImageOps.fit(ImageOps.exif_transpose(image), (size, size), PIL.Image.Resampling.BILINEAR)
+
+
+def _file_checksum(root: Path, image_size: int, splits: Mapping[str, Split]) -> str:
+    """Return a SHA-256 of file names and sizes: reading more than fits into memory just for this would take long."""
+    digest = hashlib.sha256(f"{image_size}\n".encode())
+    for role, split in splits.items():
+        digest.update(f"{role}\n".encode())
+        for name in split.sources:
+            digest.update(os.fsencode(f"{name}\t{(root / name).stat().st_size}\n"))
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+"""Training samples as the dataset has them, and as the network gets them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Image, Picture, hookimpl
+from pydantic import Field
+
+from ._figures import image_grid, shorten
+
+if TYPE_CHECKING:
+    import numpy as np
+    from frame import Targets
+
+
+class Samples(AnalyzerComponent):
+    """Training samples with their class names: each as the dataset has it, and beside it as augmented in one epoch."""
+
+    count: int = Field(25, gt=0, le=400)
+    """Number of samples, spread over the classes and drawn with the run's seed."""
+    epoch: int = Field(0, ge=0)
+    """The epoch (from 0) whose augmentation is shown."""
+
+    def build(self, run: AnalysisRun) -> AnalyzerResult:
+        import numpy as np
+
+        train = run.data.train
+        indices = spread(train.targets, self.count, run.seed)
+        originals = [np.asarray(train.images[index]) for index in indices]
+        augmented = run.training_pixels(indices, self.epoch)  # (N, H, W, C) uint8
+        names = [shorten(run.data.classes[train.targets[index]], 20) for index in indices]
+        notes = () if len(indices) == self.count else (f"The training set has {len(indices)} images only.",)
+        if all(map(np.array_equal, originals, augmented)):
+            title, pairs = "Training samples", originals
+            caption = "Training samples with their classes. The recipe's transforms leave them as they are."
+        else:
+            title = "Training samples: original (left) and augmented (right)"
+            pairs = [beside(*pair) for pair in zip(originals, augmented, strict=True)]
+            caption = (
+                "Training samples with their classes: left as the dataset has them, right as the network got them "
+                f"in epoch {self.epoch + 1}."
+            )
+        picture = Picture("samples", "Training samples", image_grid(pairs, names, title=title), caption)
+        return AnalyzerResult("Training samples", pictures=(picture,), notes=notes)
+
+
+def spread(targets: Targets, count: int, seed: int) -> list[int]:
+    """Draw `count` samples so that the classes take turns; of more classes than `count`, some are drawn."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    classes = np.unique(targets)
+    if len(classes) > count:
+        classes = np.sort(rng.choice(classes, count, replace=False))
+    queues = [rng.permutation(np.flatnonzero(targets == c)).tolist() for c in classes]
+    turns = [queue[turn] for turn in range(count) for queue in queues if turn < len(queue)]
+    return turns[:count]
+
+
+def beside(left: Image, right: Image) -> np.ndarray:
+    """Put two images, (H, W, C) uint8, side by side on white, a gap between them; their sizes may differ."""
+    import numpy as np
+
+    height = max(left.shape[0], right.shape[0])
+    gap = max(1, left.shape[1] // 16)
+    canvas = np.full((height, left.shape[1] + gap + right.shape[1], left.shape[2]), 255, np.uint8)
+    canvas[: left.shape[0], : left.shape[1]] = left
+    canvas[: right.shape[0], left.shape[1] + gap :] = right
+    return canvas
+
+
+@hookimpl
+def frame_components() -> dict[str, type[Component]]:
+    """Offer this module\'s components by name."""
+    return {"samples": Samples}

@@ -1,0 +1,250 @@
+import pickle
+import struct
+import zlib
+
+import numpy as np
+import PIL.Image
+import pytest
+from frame import UserError
+from frame_plugins._pixels import mean_and_std
+from frame_plugins.image_folder import ImageFolder, frame_components
+from frame_plugins.image_folder.reading import read_folder
+from pydantic import ValidationError
+
+SIZE = 16
+
+
+def save(file, pixels, **options):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    PIL.Image.fromarray(np.asarray(pixels, np.uint8)).save(file, **options)
+
+
+def write_tree(root, parts=("train", "test"), classes=("ant", "bee"), per_class=3):
+    rng = np.random.default_rng(0)
+    for part in parts:
+        for name in classes:
+            for number in range(per_class):
+                save(root / part / name / f"{number}.png", rng.integers(0, 256, (20, 30, 3)))
+
+
+def build(root):
+    return ImageFolder(image_size=SIZE).build(root)
+
+
+def error_text(root):
+    with pytest.raises(UserError) as error:
+        build(root)
+    return str(error.value)
+
+
+def test_is_offered_under_its_name():
+    assert frame_components() == {"image_folder": ImageFolder}
+
+
+def test_reads_classes_and_images_in_order(tmp_path):
+    write_tree(tmp_path)
+    data = build(tmp_path)
+    assert data.classes == ("ant", "bee")
+    assert data.shape == (SIZE, SIZE, 3)
+    assert data.train.images.shape == (6, SIZE, SIZE, 3)
+    assert data.train.images.dtype == np.uint8
+    assert data.train.targets.tolist() == [0, 0, 0, 1, 1, 1]
+    assert data.train.targets.dtype == np.int64
+    assert list(data.test.sources) == [f"test/{name}/{number}.png" for name in ("ant", "bee") for number in range(3)]
+    assert data.validation is None
+
+
+def test_hidden_and_other_files_are_passed_over_and_nested_folders_read(tmp_path):
+    write_tree(tmp_path)
+    image = np.zeros((20, 20, 3))
+    save(tmp_path / "train/ant/by/day/x.JPG", image, format="JPEG")
+    save(tmp_path / "train/ant/.cache/y.png", image)
+    save(tmp_path / "train/ant/._0.png", image)
+    save(tmp_path / "train/.thumbnails/z.png", image)
+    (tmp_path / "train/ant/notes.txt").write_text("not an image")
+    sources = build(tmp_path).train.sources
+    assert list(sources[:4]) == ["train/ant/0.png", "train/ant/1.png", "train/ant/2.png", "train/ant/by/day/x.JPG"]
+    assert len(sources) == 7
+
+
+def test_image_is_scaled_and_cut_to_the_centred_square(tmp_path):
+    write_tree(tmp_path)
+    wide = np.zeros((32, 96, 3))
+    wide[:, 32:64] = 200  # the centred square; what lies beside it is black
+    save(tmp_path / "train/ant/0.png", wide)
+    save(tmp_path / "train/ant/1.png", wide.transpose(1, 0, 2))
+    images = build(tmp_path).train.images
+    assert (images[:2, 1:-1, 1:-1] == 200).all()
+    assert (images[:2] > 150).all()  # scaling smooths the edges a little
+
+
+def test_image_is_turned_upright(tmp_path):
+    write_tree(tmp_path)
+    upright = np.zeros((32, 32, 3))
+    upright[:16] = 255
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # stored as seen with the camera on its side: turn it clockwise to look at it
+    save(tmp_path / "train/ant/0.png", np.rot90(upright), exif=exif)
+    image = build(tmp_path).train.images[0]
+    assert (image[:7] == 255).all()
+    assert (image[9:] == 0).all()
+
+
+def test_grey_transparent_and_palette_images_become_rgb(tmp_path):
+    write_tree(tmp_path)
+    save(tmp_path / "train/ant/0.png", np.full((20, 20), 90))
+    save(tmp_path / "train/ant/1.png", np.full((20, 20, 4), [10, 20, 30, 128]))
+    palette = PIL.Image.fromarray(np.full((20, 20, 3), [40, 50, 60], np.uint8)).convert("P", palette=1, colors=4)
+    palette.save(tmp_path / "train/ant/2.png", transparency=bytes([0, 255]))
+    images = build(tmp_path).train.images
+    assert [image[3, 3].tolist() for image in images[:3]] == [[90, 90, 90], [10, 20, 30], [40, 50, 60]]
+
+
+@pytest.mark.parametrize("memory_limit", [0, 2**30])
+def test_more_than_8_bits_are_refused_not_cut_off(tmp_path, memory_limit):
+    write_tree(tmp_path)
+    PIL.Image.fromarray(np.full((20, 20), 40_000, np.uint16)).save(tmp_path / "train/ant/0.png")
+    with pytest.raises(UserError, match=r"train/ant/0\.png \(more than 8 bits a channel"):
+        read_folder(tmp_path, SIZE, memory_limit)
+
+
+def test_val_is_the_test_part_where_there_is_no_other(tmp_path):
+    write_tree(tmp_path, parts=("train", "val"))
+    data = build(tmp_path)
+    assert data.test.source(0) == "val/ant/0.png"
+    assert data.validation is None
+
+
+def test_val_is_validation_beside_test(tmp_path):
+    write_tree(tmp_path, parts=("train", "val", "test"))
+    data = build(tmp_path)
+    assert data.test.source(0) == "test/ant/0.png"
+    assert data.validation.source(0) == "val/ant/0.png"
+
+
+def test_test_part_may_lack_a_class(tmp_path):
+    write_tree(tmp_path, classes=("ant", "bee", "cow"))
+    (tmp_path / "test/bee").rename(tmp_path / "test/.bee")
+    assert build(tmp_path).test.targets.tolist() == [0, 0, 0, 2, 2, 2]
+
+
+def test_lazy_images_are_the_same_ones(tmp_path):
+    write_tree(tmp_path, parts=("train", "val", "test"))
+    eager = build(tmp_path)
+    lazy = read_folder(tmp_path, SIZE, memory_limit=1_000)
+    assert not isinstance(lazy.train.images, np.ndarray)
+    copy = pickle.loads(pickle.dumps(lazy.train.images))  # as a loader's worker gets it
+    assert np.array_equal(np.stack(list(copy)), eager.train.images)
+    assert len(lazy.validation.images) == 6
+    assert (lazy.mean, lazy.std) == (eager.mean, eager.std)
+
+
+@pytest.mark.parametrize("memory_limit", [0, 2**30])
+def test_checksum_is_the_same_until_the_data_changes(tmp_path, memory_limit):
+    write_tree(tmp_path)
+    before = read_folder(tmp_path, SIZE, memory_limit).checksum
+    assert read_folder(tmp_path, SIZE, memory_limit).checksum == before
+    assert read_folder(tmp_path, 2 * SIZE, memory_limit).checksum != before
+    save(tmp_path / "test/bee/2.png", np.zeros((20, 20, 3)))
+    assert read_folder(tmp_path, SIZE, memory_limit).checksum != before
+
+
+def test_missing_root(tmp_path):
+    assert f"{tmp_path / 'nowhere'}: no such folder" in error_text(tmp_path / "nowhere")
+
+
+def test_empty_root_lacks_both_parts(tmp_path):
+    text = error_text(tmp_path)
+    assert "has no folder 'train'" in text
+    assert "neither a folder 'test' nor 'val'" in text
+
+
+def test_no_class_folders(tmp_path):
+    save(tmp_path / "train/0.png", np.zeros((20, 20, 3)))
+    (tmp_path / "test").mkdir()
+    text = error_text(tmp_path)
+    assert "needs a folder for each of two or more classes; found: none" in text
+    assert f"{tmp_path / 'test'}: has no class folder" in text
+
+
+def test_a_folder_too_many_is_noticed(tmp_path):
+    write_tree(tmp_path / "x")
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        (tmp_path / "x" / part).rename(tmp_path / part / "images")
+    assert "two or more classes; found: images" in error_text(tmp_path)
+
+
+def test_all_mistakes_of_the_tree_at_once(tmp_path):
+    write_tree(tmp_path)
+    (tmp_path / "train/cow").mkdir()
+    (tmp_path / "test/bee").rename(tmp_path / "test/bees")
+    text = error_text(tmp_path)
+    assert f"{tmp_path / 'train/cow'}: the folder of a class has no image" in text
+    assert f"{tmp_path / 'test/bees'}: no class of train; did you mean 'bee'?" in text
+
+
+@pytest.mark.parametrize("memory_limit", [0, 2**30])
+def test_unreadable_images_are_named(tmp_path, memory_limit):
+    write_tree(tmp_path, per_class=10)
+    for number in range(7):
+        (tmp_path / f"train/ant/{number}.png").write_text("not an image")
+    (tmp_path / "train/bee/9.png").unlink()
+    (tmp_path / "train/bee/9.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(UserError) as error:
+        read_folder(tmp_path, SIZE, memory_limit)
+    text = str(error.value)
+    assert "8 of 20 images cannot be used: train/ant/0.png (not an image), train/ant/1.png" in text
+    assert "train/ant/5.png" not in text
+    assert "and 3 more" in text
+
+
+def truncate(file):
+    file.write_bytes(file.read_bytes()[:-200])
+
+
+def test_truncated_image_is_named(tmp_path):
+    write_tree(tmp_path)
+    truncate(tmp_path / "test/bee/1.png")
+    assert "1 of 6 images cannot be used: test/bee/1.png (" in error_text(tmp_path)
+
+
+def test_truncated_lazy_image_is_named_when_it_is_needed(tmp_path):
+    write_tree(tmp_path)
+    truncate(tmp_path / "test/bee/1.png")
+    images = read_folder(tmp_path, SIZE, memory_limit=0).test.images
+    assert images[3].shape == (SIZE, SIZE, 3)
+    with pytest.raises(UserError, match=r"test/bee/1\.png: cannot be used"):
+        images[4]
+
+
+def test_decompression_bomb_is_refused(tmp_path):
+    write_tree(tmp_path)
+    header = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    (tmp_path / "train/ant/0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 9) + b"IDAT")
+    assert "decompression bomb" in error_text(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, -64, 5_000])
+def test_impossible_sizes_are_refused(size):
+    with pytest.raises(ValidationError):
+        ImageFolder(image_size=size)
+
+
+def test_mean_and_std_are_those_of_the_pixels():
+    images = np.random.default_rng(0).integers(0, 256, (50, 9, 7, 3), dtype=np.uint8)
+    mean, std = mean_and_std(images)
+    assert mean == pytest.approx(images.mean(axis=(0, 1, 2)) / 255)
+    assert std == pytest.approx(images.std(axis=(0, 1, 2)) / 255)
+
+
+def test_statistics_of_many_images_see_every_class():
+    images = np.zeros((6_000, 1, 1, 1), np.uint8)
+    images[3_000:] = 100  # the second class
+    assert mean_and_std(images)[0] == pytest.approx([50 / 255], rel=0.01)
+
+
+def test_a_constant_channel_can_be_normalised():
+    _, std = mean_and_std(np.full((3, 4, 4, 2), 77, np.uint8))
+    assert std == (1 / 255, 1 / 255)

@@ -1,0 +1,193 @@
+"""Learning-rate schedules: where they peak and end, that no run makes them step too often, that they resume."""
+
+import io
+from itertools import pairwise
+
+import pytest
+import torch
+from frame import Steps, UserError
+from frame_plugins.one_cycle import OneCycle
+from frame_plugins.schedules import Constant, Cosine, Step
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+S10_STEPS = Steps(samples=50_000, batch_size=512, epochs=24)
+S10 = OneCycle(max_lr=3.32e-4, peak_epoch=5, div_factor=100, final_div_factor=100, anneal="linear")
+EVERY = [
+    OneCycle(max_lr=0.5),
+    OneCycle(max_lr=0.5, peak_epoch=0.7, anneal="linear"),
+    Cosine(warmup_epochs=0.5, final_lr=1e-4),
+    Step(every_epochs=0.6),
+    Constant(warmup_epochs=0.5),
+]
+
+
+def optimizer(kind="adam", lr=0.1):
+    parameter = [torch.nn.Parameter(torch.zeros(2))]
+    if kind == "adam":
+        return torch.optim.Adam(parameter, lr=lr)
+    return torch.optim.SGD(parameter, lr=lr, momentum=0.9 if kind == "momentum" else 0)
+
+
+def run(built, schedule, count):
+    """Step as the host does, and return the learning rate of each optimizer step."""
+    rates = []
+    for _ in range(count):
+        rates.append(built.param_groups[0]["lr"])
+        built.step()
+        schedule.step()
+    return rates
+
+
+class TestOneCycle:
+    def test_peaks_at_the_last_step_of_the_peak_epoch(self):
+        built = optimizer()
+        rates = run(built, S10.build(built, S10_STEPS), S10_STEPS.total)
+        peak = S10_STEPS.at_epoch(5) - 1
+        assert len(rates) == 24 * 98
+        assert max(range(len(rates)), key=rates.__getitem__) == peak == 489
+        assert rates[peak] == pytest.approx(3.32e-4)
+        assert rates[0] == pytest.approx(3.32e-6)
+        assert rates[-1] == pytest.approx(3.32e-8)
+
+    def test_is_the_notebooks_schedule(self):
+        ours, theirs = optimizer(), optimizer()
+        reference = torch.optim.lr_scheduler.OneCycleLR(
+            theirs,
+            max_lr=3.32e-4,
+            epochs=24,
+            steps_per_epoch=98,
+            pct_start=5 / 24,
+            anneal_strategy="linear",
+            div_factor=100,
+            final_div_factor=100,
+        )
+        assert run(ours, S10.build(ours, S10_STEPS), 2352) == pytest.approx(run(theirs, reference, 2352), rel=1e-9)
+
+    def test_stays_at_its_end_and_hears_of_a_step_too_many(self):
+        built = optimizer()
+        schedule = S10.build(built, S10_STEPS)
+        rates = run(built, schedule, S10_STEPS.total)
+        assert built.param_groups[0]["lr"] == rates[-1] == schedule.get_last_lr()[0]
+        assert built.param_groups[0]["betas"][0] == pytest.approx(0.95)
+        with pytest.raises(ValueError, match="2353"):
+            schedule.step()
+
+    def test_peaks_after_30_percent_of_the_run_by_default(self):
+        built, steps = optimizer(), Steps(samples=100, batch_size=10, epochs=10)
+        rates = run(built, OneCycle(max_lr=1.0).build(built, steps), steps.total)
+        assert rates.index(max(rates)) == 29
+
+    @pytest.mark.parametrize(("kind", "key"), [("adam", "betas"), ("momentum", "momentum")])
+    def test_cycles_the_momentum_of_an_optimizer_that_has_one(self, kind, key):
+        built, steps = optimizer(kind), Steps(samples=100, batch_size=10, epochs=10)
+        schedule = OneCycle(max_lr=1.0, peak_epoch=3).build(built, steps)
+        run(built, schedule, 29)
+        value = built.param_groups[0][key]
+        assert (value[0] if key == "betas" else value) == pytest.approx(0.85)
+
+    def test_leaves_the_momentum_alone_where_it_is_not_wanted_or_none(self):
+        for kind, component in (
+            ("plain", OneCycle(max_lr=1.0)),
+            ("momentum", OneCycle(max_lr=1.0, cycle_momentum=False)),
+        ):
+            built = optimizer(kind)
+            run(built, component.build(built, Steps(100, 10, 10)), 30)
+            assert built.param_groups[0]["momentum"] == (0.9 if kind == "momentum" else 0)
+
+    @pytest.mark.parametrize("peak", [24, 30.5])
+    def test_refuses_a_peak_outside_the_run(self, peak):
+        with pytest.raises(UserError, match="is not within the run of 24 epochs"):
+            OneCycle(max_lr=0.1, peak_epoch=peak).build(optimizer(), S10_STEPS)
+
+    def test_needs_its_learning_rate_before_it_is_built(self):
+        assert OneCycle().auto_fields() == ["max_lr"]
+        with pytest.raises(ValueError, match="must find it before"):
+            OneCycle().build(optimizer(), S10_STEPS)
+
+
+@pytest.mark.parametrize("component", EVERY, ids=str)
+@given(
+    samples=st.integers(1, 300),
+    batch_size=st.integers(1, 128),
+    epochs=st.integers(1, 6),
+    accumulate=st.integers(1, 5),
+    drop_last=st.booleans(),
+)
+@hypothesis_settings(max_examples=40, deadline=None)
+def test_never_steps_too_often_nor_too_seldom(component, samples, batch_size, epochs, accumulate, drop_last):
+    if drop_last and samples < batch_size:
+        return
+    steps = Steps(samples, batch_size, epochs, accumulate, drop_last)
+    built = optimizer()
+    schedule = component.build(built, steps)
+    rates = []
+    for _ in range(epochs):
+        for batch in range(steps.batches_per_epoch):
+            if steps.ends_group(batch):
+                rates += run(built, schedule, 1)
+    assert len(rates) == steps.total == schedule.last_epoch
+    assert all(0 <= rate <= 0.5 * (1 + 1e-9) for rate in [*rates, built.param_groups[0]["lr"]])
+    if isinstance(component, OneCycle):
+        with pytest.raises(ValueError, match="Tried to step"):
+            schedule.step()
+
+
+@pytest.mark.parametrize("component", EVERY, ids=str)
+def test_goes_on_from_a_safely_loaded_checkpoint(component):
+    steps = Steps(samples=100, batch_size=10, epochs=3)
+    built = optimizer()
+    schedule = component.build(built, steps)
+    run(built, schedule, 11)
+    file = io.BytesIO()
+    torch.save({"optimizer": built.state_dict(), "schedule": schedule.state_dict()}, file)
+    expected = run(built, schedule, 19)
+
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    again = optimizer()
+    resumed = component.build(again, steps)
+    again.load_state_dict(state["optimizer"])
+    resumed.load_state_dict(state["schedule"])
+    assert run(again, resumed, 19) == expected
+    assert len(set(expected)) > 1 or isinstance(component, Constant)
+
+
+class TestSimpleSchedules:
+    STEPS = Steps(samples=100, batch_size=10, epochs=4)
+
+    def rates(self, component, lr=0.1):
+        built = optimizer(lr=lr)
+        return run(built, component.build(built, self.STEPS), self.STEPS.total)
+
+    def test_cosine_falls_to_its_final_rate_at_the_last_step(self):
+        rates = self.rates(Cosine(final_lr=0.02))
+        assert rates[0] == pytest.approx(0.1)
+        assert (rates[19] + rates[20]) / 2 == pytest.approx(0.06)
+        assert rates[-1] == pytest.approx(0.02)
+        assert all(later < earlier for earlier, later in pairwise(rates))
+
+    def test_warm_up_rises_in_a_line_and_ends_with_its_epochs(self):
+        for component in (Cosine(warmup_epochs=0.9), Constant(warmup_epochs=0.9)):
+            assert self.rates(component)[:10] == pytest.approx([0.01 * step for step in range(1, 11)])
+        assert self.rates(Constant(warmup_epochs=0.9))[10:] == [0.1] * 30
+        assert self.rates(Constant()) == [0.1] * 40
+
+    def test_step_falls_every_few_epochs(self):
+        rates = self.rates(Step(every_epochs=1.5, gamma=0.5))
+        assert rates == pytest.approx([0.1] * 15 + [0.05] * 15 + [0.025] * 10)
+
+    def test_each_parameter_group_keeps_its_own_rate(self):
+        groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (0.1, 1.0)]
+        built = torch.optim.SGD(groups, lr=0.1)
+        run(built, Cosine(final_lr=0.05).build(built, self.STEPS), 40)
+        assert [group["lr"] for group in built.param_groups] == pytest.approx([0.05, 0.05])
+
+    @pytest.mark.parametrize("component", [Cosine, Constant])
+    def test_a_warm_up_must_leave_something_of_the_run(self, component):
+        with pytest.raises(UserError, match="4 leave nothing of a run of 4 epochs"):
+            component(warmup_epochs=4).build(optimizer(), self.STEPS)
+        with pytest.raises(ValidationError):
+            component(warmup_epochs=-1)
