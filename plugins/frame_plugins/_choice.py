@@ -9,6 +9,7 @@ from ._figures import shorten
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
     from frame import AnalysisRun, Predictions
 
 Order = Literal["confidence", "first", "random"]

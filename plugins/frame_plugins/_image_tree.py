@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 import PIL.Image
+
 from frame import Image, Problem, Targets, UserError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

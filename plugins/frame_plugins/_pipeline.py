@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any
 
-from frame import DataInfo, Image, Problem, UserError, suggest
 from pydantic import AfterValidator, ValidationError
+
+from frame import DataInfo, Image, Problem, UserError, suggest
 
 if TYPE_CHECKING:
     import numpy as np

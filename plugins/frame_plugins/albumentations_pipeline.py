@@ -8,8 +8,9 @@ from inspect import isclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from frame import Component, DataInfo, Image, SampleTransform, hookimpl
 from pydantic import Field
+
+from frame import Component, DataInfo, Image, SampleTransform, hookimpl
 
 from ._pipeline import Library, Pipeline, Step
 

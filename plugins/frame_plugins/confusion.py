@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, Table, hookimpl
 from pydantic import Field
+
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, Table, hookimpl
 
 from ._figures import INK, house_style, new_figure, shorten
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from frame import Component, DataInfo, LossComponent, hookimpl
 from pydantic import Field
+
+from frame import Component, DataInfo, LossComponent, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn

@@ -101,7 +101,7 @@ def two_accuracies(epochs: Lines, held_out: str, name: str) -> Figure:
         draw(axes, epochs, "train/acc", BLUE, "training")
         best = f" (best: {100 * max(y):.2f} % in epoch {x[y.index(max(y))]:g})" if y else ""
         draw(axes, epochs, f"{held_out}/acc", ORANGE, name + best)
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
         fit_epochs(axes, epochs)
     return figure
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from frame import Component, DatasetComponent, DataSplits, Split, hookimpl
 from pydantic import Field
+
+from frame import Component, DatasetComponent, DataSplits, Split, hookimpl
 
 SPLIT_SEED = 0
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from frame import Callback, CallbackComponent, Component, TrainingRun, UserError, hookimpl, suggest
 from pydantic import Field
+
+from frame import Callback, CallbackComponent, Component, TrainingRun, UserError, hookimpl, suggest
 
 
 class EarlyStopping(CallbackComponent):

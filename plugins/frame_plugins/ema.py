@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from frame import Callback, CallbackComponent, Component, TrainingRun, hookimpl
 from pydantic import Field
+
+from frame import Callback, CallbackComponent, Component, TrainingRun, hookimpl
 
 
 class EMA(CallbackComponent):

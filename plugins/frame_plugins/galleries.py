@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, LabelledImage, Picture, Table, hookimpl
 from pydantic import Field
+
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, LabelledImage, Picture, Table, hookimpl
 
 from ._choice import Order, choose, shortage, verdict
 from ._figures import RIGHT, WRONG, image_grid

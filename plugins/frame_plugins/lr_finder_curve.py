@@ -63,7 +63,7 @@ def draw(finding: LRFinding, lrs: np.ndarray, losses: np.ndarray) -> Figure:
         label = f"suggested: {finding.suggestion:.3g}\n" + fill(f"({finding.rule})", 44)
         axes.plot(finding.suggestion, height, "o", color=VERMILLION, markersize=7, label=label)
         axes.plot(lrs[losses.argmin()], low, "v", color=MUTED, markersize=6, label="lowest loss")
-        axes.legend(loc="lower left")
+        axes.legend(loc="best")
     return figure
 
 

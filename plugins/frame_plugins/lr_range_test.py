@@ -9,8 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from unittest.mock import patch
 
-from frame import Component, LRFinderComponent, LRFinding, LRProblem, RunFailed, hookimpl
 from pydantic import Field, model_validator
+
+from frame import Component, LRFinderComponent, LRFinding, LRProblem, RunFailed, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor

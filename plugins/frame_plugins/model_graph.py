@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, ClassVar
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, hookimpl
 from pydantic import Field
+
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, hookimpl
 
 if TYPE_CHECKING:
     from graphviz import Digraph

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
-from frame import Component, LearningRate, OptimizerComponent, UserError, hookimpl, suggest
 from pydantic import Field, model_validator
+
+from frame import Component, LearningRate, OptimizerComponent, UserError, hookimpl, suggest
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Image, Picture, hookimpl
 from pydantic import Field
+
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Image, Picture, hookimpl
 
 from ._figures import image_grid, shorten
 
 if TYPE_CHECKING:
     import numpy as np
+
     from frame import Targets
 
 

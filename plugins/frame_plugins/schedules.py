@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import TYPE_CHECKING
 
-from frame import Component, SchedulerComponent, Steps, UserError, hookimpl
 from pydantic import Field
+
+from frame import Component, SchedulerComponent, Steps, UserError, hookimpl
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

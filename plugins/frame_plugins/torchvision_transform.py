@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from inspect import isclass
 from typing import TYPE_CHECKING, Any
 
-from frame import Component, DataInfo, Image, SampleTransform, hookimpl
 from pydantic import Field
+
+from frame import Component, DataInfo, Image, SampleTransform, hookimpl
 
 from ._pipeline import Library, Pipeline, Step
 

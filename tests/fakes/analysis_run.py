@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from frame import AnalysisRun, DataSplits, LRFinding, Predictions, Split
 from torch import nn
+
+from frame import AnalysisRun, DataSplits, LRFinding, Predictions, Split
 
 CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

@@ -32,8 +32,15 @@ def read_records(path: Path) -> list:
 
 
 def values(items) -> dict:
-    """Return the items of a history, summary or config message by key; nested keys are joined with a slash."""
-    return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}
+    """Return the items of history, summary or config messages as nested dictionaries; later ones win."""
+    result: dict = {}
+    for item in items:
+        *parents, key = item.nested_key or [item.key]
+        target = result
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[key] = json.loads(item.value_json)
+    return result
 
 
 class OfflineRun:
@@ -46,10 +53,7 @@ class OfflineRun:
         self.run = next(record.run for record in records if record.HasField("run"))
         self.config = values(self.run.config.update)
         self.history = [values(record.history.item) for record in records if record.HasField("history")]
-        self.summary = {}
-        for record in records:
-            if record.HasField("summary"):
-                self.summary |= values(record.summary.update)
+        self.summary = values(item for record in records for item in record.summary.update)
         self.metrics = {m.name or m.glob_name: m for m in (r.metric for r in records if r.HasField("metric"))}
         self.artifacts = [record.artifact for record in records if record.HasField("artifact")]
         self.exit_code = next(record.exit.exit_code for record in records if record.HasField("exit"))

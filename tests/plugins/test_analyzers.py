@@ -5,7 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fakes.analysis_run import CLASSES, epoch_lines, fake_predictions, make_run, random_split, range_test
+from matplotlib import rcParams
+from PIL import Image
+from torch import nn
+
+from fakes.analysis_run import CLASSES, epoch_lines, make_run, random_split, range_test
 from frame import LRFinding, Split
 from frame_plugins.confusion import Confusion
 from frame_plugins.curves import Curves
@@ -14,9 +18,6 @@ from frame_plugins.lr_finder_curve import LRFinderCurve
 from frame_plugins.model_graph import ModelGraph
 from frame_plugins.model_summary import ModelSummary
 from frame_plugins.samples import Samples, spread
-from matplotlib import rcParams
-from PIL import Image
-from torch import nn
 
 
 def render(picture):
@@ -301,11 +302,6 @@ def test_figures_neither_use_nor_change_the_users_matplotlib_settings():
         np.testing.assert_array_equal(render(Misclassified(count=2).build(run).pictures[0]), plain)
     finally:
         rcParams.update(before)
-
-
-def test_predictions_of_the_fake_are_as_asked():
-    predictions = fake_predictions(np.arange(50) % 10, 7, 10)
-    assert (~predictions.correct).sum() == 7
 
 
 @pytest.mark.parametrize("component", [Misclassified, Confusion, Curves, LRFinderCurve])

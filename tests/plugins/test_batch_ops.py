@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from draws import GivenDraws, SeededDraws
-from frame import DataInfo, UserError
-from frame_plugins.batch_ops import Cutout, RandomCrop, RandomFlip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
+
+from frame import DataInfo, UserError
+from frame_plugins.batch_ops import Cutout, RandomCrop, RandomFlip
 
 INFO = DataInfo(("a", "b"), (32, 32, 3), (0.5, 0.25, 0.75), (0.2, 0.2, 0.2), 100)
 TARGETS = torch.arange(6)

@@ -5,10 +5,11 @@ import io
 
 import pytest
 import torch
+from torch import nn
+
 from frame import DataInfo, Steps, TrainingRun, UserError
 from frame_plugins.early_stopping import EarlyStopping
 from frame_plugins.ema import EMA
-from torch import nn
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from torchvision.datasets import CIFAR10
+
 from frame import UserError
 from frame_plugins.cifar10 import CLASSES, Cifar10, frame_components, original
-from torchvision.datasets import CIFAR10
 
 TRAIN_BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
 BATCH_SIZE = 4

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from frame_plugins.digits import Digits, frame_components
 from pydantic import ValidationError
+
+from frame_plugins.digits import Digits, frame_components
 
 
 @pytest.fixture(scope="module")

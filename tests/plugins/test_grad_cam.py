@@ -4,12 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch import nn
+
 from fakes.analysis_run import make_run
 from frame import Predictions, Split, UserError
 from frame_plugins.grad_cam import GradCAM
 from frame_plugins.grad_cam.maps import METHODS, activation_maps, heat_layers
-from PIL import Image
-from torch import nn
 
 CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
 

@@ -5,11 +5,12 @@ import zlib
 import numpy as np
 import PIL.Image
 import pytest
+from pydantic import ValidationError
+
 from frame import UserError
 from frame_plugins._pixels import mean_and_std
 from frame_plugins.image_folder import ImageFolder, frame_components
 from frame_plugins.image_folder.reading import read_folder
-from pydantic import ValidationError
 
 SIZE = 16
 

@@ -9,13 +9,14 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from frame import LRProblem, RunFailed
-from frame_plugins.lr_range_test import LRRangeTest
-from frame_plugins.optimizers import SGD, Adam
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 from torch import nn
 from torch_lr_finder import LRFinder
+
+from frame import LRProblem, RunFailed
+from frame_plugins.lr_range_test import LRRangeTest
+from frame_plugins.optimizers import SGD, Adam
 
 mpl.use("agg")
 

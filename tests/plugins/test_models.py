@@ -6,15 +6,16 @@ import logging
 import pytest
 import torch
 import torchinfo
+from pydantic import ValidationError
+from safetensors.torch import save_file
+from torch import nn
+
 from frame import DataInfo, UserError
 from frame_plugins.cross_entropy import CrossEntropy
 from frame_plugins.custom_resnet import CustomResNet
 from frame_plugins.custom_resnet.network import GlobalMaxPool, ResBlock
 from frame_plugins.mirror import Mirror
 from frame_plugins.torchvision_models import TorchvisionModel
-from pydantic import ValidationError
-from safetensors.torch import save_file
-from torch import nn
 
 
 def info(classes=10, shape=(32, 32, 3)):

@@ -5,10 +5,11 @@ import json
 
 import pytest
 import torch
-from frame import UserError
-from frame_plugins.optimizers import SGD, Adam, AdamW
 from pydantic import ValidationError
 from torch import nn
+
+from frame import UserError
+from frame_plugins.optimizers import SGD, Adam, AdamW
 
 REFERENCES = [
     (SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01), torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),

@@ -5,13 +5,14 @@ from itertools import pairwise
 
 import pytest
 import torch
-from frame import Steps, UserError
-from frame_plugins.one_cycle import OneCycle
-from frame_plugins.schedules import Constant, Cosine, Step
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
+from frame import Steps, UserError
+from frame_plugins.one_cycle import OneCycle
+from frame_plugins.schedules import Constant, Cosine, Step
 
 S10_STEPS = Steps(samples=50_000, batch_size=512, epochs=24)
 S10 = OneCycle(max_lr=3.32e-4, peak_epoch=5, div_factor=100, final_div_factor=100, anneal="linear")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from frame import BatchTransform, Component, DataInfo, hookimpl
 from pydantic import Field
+
+from frame import BatchTransform, Component, DataInfo, hookimpl
 
 from .._pipeline import mean_pixel
 

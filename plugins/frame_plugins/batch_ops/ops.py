@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from frame import BatchDraws, UserError
 from torch import Tensor
+
+from frame import BatchDraws, UserError
 
 
 @dataclass(frozen=True)

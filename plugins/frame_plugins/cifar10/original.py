@@ -13,9 +13,10 @@ from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
-from frame import Split, UserError
 from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import calculate_md5, check_integrity, extract_archive
+
+from frame import Split, UserError
 
 from . import CLASSES
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from frame import Component, DataInfo, ModelComponent, UserError, hookimpl
 from pydantic import Field
+
+from frame import Component, DataInfo, ModelComponent, UserError, hookimpl
 
 if TYPE_CHECKING:
     from .network import CustomResNetModule

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, hookimpl
 from pydantic import Field
+
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, hookimpl
 
 from .._choice import choose, shortage
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytorch_grad_cam as cam
 import torch
-from frame import AnalysisRun, UserError, suggest
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
+
+from frame import AnalysisRun, UserError, suggest
 
 from .._untouched import untouched
 

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import PIL.Image
-from frame import DataSplits, Images, Problem, Split, UserError, suggest
 from PIL import ImageOps
+
+from frame import DataSplits, Images, Problem, Split, UserError, suggest
 
 from .._image_tree import LazyImages, check_headers, decode_images, empty_classes, images_by_class, names_and_targets
 from .._pixels import checksum, mean_and_std

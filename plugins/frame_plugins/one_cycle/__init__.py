@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from frame import Component, LearningRate, SchedulerComponent, Steps, UserError, hookimpl
 from pydantic import Field
+
+from frame import Component, LearningRate, SchedulerComponent, Steps, UserError, hookimpl
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

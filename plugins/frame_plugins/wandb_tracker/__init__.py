@@ -43,8 +43,7 @@ class Wandb(TrackerComponent):
         except ImportError as error:  # also where a local folder `wandb/` imports as an empty package
             raise UserError(f"the tracker 'wandb' needs the package wandb: pip install wandb ({error})") from error
 
-        from .session import environment, start
-        from .tracker import WandbTracker
+        from .tracker import WandbTracker, environment, start
 
         with environment(run.folder):
             settings = Settings(

@@ -1,28 +1,77 @@
-"""What a W&B run is given: metrics, and the analyzers' figures, tables and numbers."""
+"""A W&B run that never prompts, never waits for ever, and keeps its files in the run's folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import wandb
+from wandb.sdk.lib.wbauth import read_netrc_auth
 
 from frame import AnalyzerResult, LabelledImage, Picture, Table
 
-from .session import environment
-
 EXIT_CODES = {"finished": 0, "interrupted": 255}  # 255: what wandb itself reports after Ctrl-C
+
+
+@contextmanager
+def environment(folder: Path) -> Iterator[None]:
+    """Set what wandb takes from the environment alone, and put the environment back."""
+    variables = {
+        # Tables are staged there until they are uploaded: an offline run is incomplete without them.
+        "WANDB_DATA_DIR": str(folder / "wandb" / "data"),
+        "WANDB_ERROR_REPORTING": "false",  # without a network it delays the exit by 15 s
+        "WANDB_SILENT": "true",
+    }
+    before = {name: os.environ[name] for name in variables if name in os.environ}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+
+
+def start(mode: str, settings: wandb.Settings, config: dict[str, Any], warn: Callable[[str], None]) -> wandb.Run:
+    """Start the run, offline where online is not possible: then with one warning, unless `auto` lacks credentials."""
+    base = wandb.setup().settings
+    if mode == "auto" and base.mode in ("offline", "disabled"):
+        mode = base.mode
+    if mode in ("auto", "online"):
+        try:
+            if _has_credentials(base.base_url):
+                return wandb.init(mode="online", settings=settings, config=config)
+            if mode == "online":
+                warn("W&B has no credentials: logging offline; set WANDB_API_KEY or run `wandb login`")
+        except Exception as error:  # whatever it is, offline does not need the server
+            warn(f"W&B could not start online: logging offline, `wandb sync` uploads it later ({error})")
+            with suppress(SystemExit):  # what teardown raises if wandb's process crashed
+                wandb.teardown()  # until then the run's id counts as taken
+        mode = "offline"
+    return wandb.init(mode=mode, settings=settings, config=config)  # type: ignore[arg-type]
+
+
+def _has_credentials(base_url: str) -> bool:
+    """Whether wandb will find a key for the server: without one it asks on the terminal, and waits."""
+    variables = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
+    return any(os.environ.get(name) for name in variables) or read_netrc_auth(host=base_url) is not None
 
 
 class WandbTracker:
     """Logs to one W&B run. `folder`: the run's folder in frame."""
 
     def __init__(self, run: wandb.Run, folder: Path) -> None:
-        self._run = run
-        self._folder = folder
-        _define_metrics(run)
+        self._run, self._folder = run, folder
+        for name in ("train/*", "lr"):
+            run.define_metric(name, step_metric="trainer/step")
+        for split in ("val", "test"):
+            run.define_metric(f"{split}/*", step_metric="epoch")
+            run.define_metric(f"{split}/acc", step_metric="epoch", summary="max,last")
+            run.define_metric(f"{split}/loss", step_metric="epoch", summary="min,last")
 
     def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
         # Not `log(step=...)`: W&B drops a row whose step is lower than the last one.
@@ -31,33 +80,23 @@ class WandbTracker:
     def log_result(self, name: str, result: AnalyzerResult) -> None:
         """Log pictures as `analysis/<name>/<picture>`, tables as `..._table`, labelled images as one table."""
         prefix = f"analysis/{name}"
-        media: dict[str, Any] = {f"{prefix}/{picture.name}": _image(picture) for picture in result.pictures}
-        media |= {f"{prefix}/{table.name}_table": _table(table) for table in result.tables}
+        tables = {f"{prefix}/{table.name}_table": _table(table) for table in result.tables}
         if result.images:
-            media[f"{prefix}/images_table"] = _images_table(result.images)
+            tables[f"{prefix}/images_table"] = _images_table(result.images)
         with environment(self._folder):
-            if media:
-                self._run.log(media)
             self._run.summary.update({f"{prefix}/{key}": value for key, value in result.scalars.items()})
+            if result.pictures:
+                self._run.log({f"{prefix}/{picture.name}": _image(picture) for picture in result.pictures})
+            if tables:  # last: where the server died meanwhile, a table raises after some 20 s
+                self._run.log(tables)
 
     def finish(self, status: str) -> None:
         """End the run. Raises TimeoutError when the last uploads took longer than they may."""
         try:
             self._run.finish(exit_code=EXIT_CODES.get(status, 1))
         except TimeoutError:
-            raise TimeoutError(
-                f"W&B did not take the last data in time; upload them with: wandb sync {self._run.settings.sync_dir}"
-            ) from None
-
-
-def _define_metrics(run: wandb.Run) -> None:
-    """Give each metric its x axis, and accuracies and losses their best value beside the last one."""
-    for name in ("train/*", "lr"):
-        run.define_metric(name, step_metric="trainer/step")
-    for split in ("val", "test"):
-        run.define_metric(f"{split}/*", step_metric="epoch")
-        run.define_metric(f"{split}/acc", step_metric="epoch", summary="max,last")
-        run.define_metric(f"{split}/loss", step_metric="epoch", summary="min,last")
+            rest = f"wandb sync {self._run.settings.sync_dir}"
+            raise TimeoutError(f"W&B did not take the last data in time; upload them with: {rest}") from None
 
 
 def _image(picture: Picture) -> wandb.Image:
@@ -77,9 +116,6 @@ def _table(table: Table) -> wandb.Table:
 
 
 def _images_table(images: tuple[LabelledImage, ...]) -> wandb.Table:
-    columns: list[str | int] = ["image", "index", "target", "predicted", "confidence", "loss", "source"]
-    rows = [
-        [wandb.Image(item.image), item.index, item.target, item.predicted, item.confidence, item.loss, item.source]
-        for item in images
-    ]
-    return wandb.Table(columns=columns, data=rows)
+    columns = ["index", "target", "predicted", "confidence", "loss", "source"]
+    rows = [[wandb.Image(item.image), *(getattr(item, column) for column in columns)] for item in images]
+    return wandb.Table(columns=["image", *columns], data=rows)

@@ -1,0 +1,66 @@
+"""What the tests share: the real images, and runs through the real command line."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+ARCHIVE = REPOSITORY.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "frame-tests"
+
+Frame = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def cifar10_root() -> Path:
+    """CIFAR-10 as `train|test/<class>/NNNN.jpg`: the folder FRAME_TEST_CIFAR10, or the shared archive, unpacked once."""
+    if given := os.environ.get("FRAME_TEST_CIFAR10"):
+        return Path(given)
+    if not ARCHIVE.is_file():
+        pytest.skip(f"no CIFAR-10 images: set FRAME_TEST_CIFAR10, or put the archive at {ARCHIVE}")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (CACHE / "complete").exists():
+            with tarfile.open(ARCHIVE) as archive:
+                archive.extractall(CACHE, filter="data")
+            (CACHE / "complete").touch()
+    return CACHE
+
+
+@pytest.fixture
+def frame(tmp_path: Path) -> Frame:
+    """Run the command `frame` as a user does: a process of its own, in an empty folder, W&B without credentials."""
+
+    def call(*arguments: str | Path, cwd: Path = tmp_path, env: Mapping[str, str] | None = None, timeout: float = 240):
+        command = [sys.executable, "-m", "frame", *map(str, arguments)]
+        environment = {**clean_environment(tmp_path), **(env or {})}
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+
+    return call
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """This process's environment without what would steer frame or W&B, and with an empty home."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRAME_", "WANDB_"))}
+    return {**kept, "HOME": str(home), "COLUMNS": "160", "NO_COLOR": "1"}
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
+    """Write a recipe's text into the test's folder."""
+
+    def write(text: str, name: str = "recipe.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
