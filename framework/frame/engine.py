@@ -77,14 +77,13 @@ def train_epoch(job: Job, events: Events) -> None:
         with job.backend.autocast():
             logits = run.model(batch.images)  # (N, classes)
             loss = job.loss(logits, batch.targets)
-        share = len(batch) / steps.group_samples(job.batch)  # of the batches accumulated to this step
+        number, job.batch = job.batch, job.batch + 1
+        share = len(batch) / steps.group_samples(number)  # of the batches accumulated to this step
         job.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
         job.meter.add(loss, logits, batch.targets, run.step + 1, run.lr)
-        if steps.ends_group(job.batch):
+        if steps.ends_group(number):
             optimizer_step(job)
             run.step += 1
-        job.batch += 1
-        if steps.ends_group(job.batch - 1):
             if run.step % job.log_every == 0:
                 job.meter.read()
             events.step_end(job)

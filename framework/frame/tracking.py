@@ -16,6 +16,7 @@ class Trackers:
     def __init__(self, warn: Callable[[str], None]) -> None:
         self.warn = warn
         self.running: dict[str, Tracker] = {}
+        self.off: set[str] = set()
 
     def start(self, components: Sequence[Named[TrackerComponent]], run: TrainingRun) -> None:
         for named in components:
@@ -31,16 +32,25 @@ class Trackers:
         self._each(f"failed at the results of {name}", lambda tracker: tracker.log_result(name, result))
 
     def finish(self, status: str) -> None:
-        self._each("failed to finish", lambda tracker: tracker.finish(status))
+        """End every tracker, also one that is off: it may hold a connection or a process."""
+        for name, tracker in self.running.items():
+            try:
+                tracker.finish(status)
+            except Exception as error:
+                self._off(name, "failed to finish", error)
         self.running = {}
 
     def _each(self, what: str, call: Callable[[Tracker], None]) -> None:
-        for name, tracker in list(self.running.items()):
+        for name, tracker in self.running.items():
+            if name in self.off:
+                continue
             try:
                 call(tracker)
             except Exception as error:
                 self._off(name, what, error)
 
     def _off(self, name: str, what: str, error: Exception) -> None:
-        self.running.pop(name, None)
+        if name in self.off:
+            return
+        self.off.add(name)
         self.warn(f"tracker '{name}' {what} and is off from here on: {type(error).__name__}: {error}")

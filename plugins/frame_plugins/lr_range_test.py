@@ -16,9 +16,9 @@ from frame import Component, LRFinderComponent, LRFinding, LRProblem, RunFailed,
 if TYPE_CHECKING:
     from torch import Tensor
 
-SKIP_START, SKIP_END = 10, 5
+SKIP_START = 10
 RULES = {
-    "steepest": "steepest fall of the smoothed loss",
+    "steepest": "steepest fall of the smoothed loss before its minimum",
     "minimum_tenth": "a tenth of the learning rate with the lowest smoothed loss",
 }
 
@@ -33,15 +33,16 @@ class LRRangeTest(LRFinderComponent):
     """Learning rate of the first step."""
     end_lr: float = Field(1.0, gt=0)
     """Learning rate of the last step."""
-    num_steps: int = Field(100, ge=SKIP_START + SKIP_END + 2)
+    num_steps: int = Field(100, ge=SKIP_START + 2)
     """Optimizer steps of the test."""
     smoothing: float = Field(0.05, ge=0, lt=1)
     """Weight of each new loss in the smoothed loss; 0 turns smoothing off."""
     diverge_factor: float = Field(5.0, gt=1)
     """The test ends when the smoothed loss exceeds its lowest value by this factor."""
     rule: Literal["steepest", "minimum_tenth"] = "steepest"
-    """What is suggested: the learning rate at the steepest fall of the smoothed loss, the first 10 and the last 5 steps
-    left out (the library's own rule), or a tenth of the one with the lowest smoothed loss."""
+    """What is suggested: the learning rate where the smoothed loss falls most steeply on its way to its minimum, the
+    first 10 steps left out, or a tenth of the learning rate at that minimum. (The library's own rule looks beyond the
+    minimum too, and there takes the fall from a divergence's peak for the steepest.)"""
     weight_decay: float | None = Field(None, ge=0)
     """Weight decay during the test, instead of the optimizer's."""
 
@@ -92,15 +93,16 @@ class LRRangeTest(LRFinderComponent):
     def _suggest(self, lrs: Sequence[float], losses: Sequence[float]) -> float:
         import numpy as np
 
+        lowest = int(np.argmin(losses))
         if self.rule == "minimum_tenth":
-            return lrs[int(np.argmin(losses))] / 10
-        kept = losses[SKIP_START:-SKIP_END]
-        if len(kept) < 2:
+            return lrs[lowest] / 10
+        fall = losses[SKIP_START : lowest + 1]
+        if len(fall) < 2:
             raise RunFailed(
-                f"LR finder: the loss diverged after {len(lrs)} of {self.num_steps} steps, too few to suggest a rate:"
-                f" {SKIP_START} at the start and {SKIP_END} at the end do not count. Raise num_steps or lower start_lr"
+                f"LR finder: the smoothed loss is lowest at step {lowest + 1} of {len(lrs)}, too early to suggest a rate:"
+                f" the first {SKIP_START} do not count. Lower start_lr or raise num_steps"
             )
-        return lrs[SKIP_START + int(np.gradient(kept).argmin())]
+        return lrs[SKIP_START + int(np.gradient(fall).argmin())]
 
 
 class NotFiniteError(Exception):
