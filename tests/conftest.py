@@ -8,9 +8,12 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from frame.cli import main
 
 REPOSITORY = Path(__file__).parents[1]
 ARCHIVE = REPOSITORY.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
@@ -21,7 +24,7 @@ Frame = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def cifar10_root() -> Path:
-    """CIFAR-10 as `train|test/<class>/NNNN.jpg`: the folder FRAME_TEST_CIFAR10, or the shared archive, unpacked once."""
+    """CIFAR-10 as `train|test/<class>/NNNN.jpg`: of FRAME_TEST_CIFAR10, or of the shared archive, unpacked once."""
     if given := os.environ.get("FRAME_TEST_CIFAR10"):
         return Path(given)
     if not ARCHIVE.is_file():
@@ -40,10 +43,38 @@ def cifar10_root() -> Path:
 def frame(tmp_path: Path) -> Frame:
     """Run the command `frame` as a user does: a process of its own, in an empty folder, W&B without credentials."""
 
-    def call(*arguments: str | Path, cwd: Path = tmp_path, env: Mapping[str, str] | None = None, timeout: float = 240):
+    def call(*arguments, cwd: Path = tmp_path, env: Mapping[str, str] | None = None, timeout: float = 240):
         command = [sys.executable, "-m", "frame", *map(str, arguments)]
         environment = {**clean_environment(tmp_path), **(env or {})}
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+
+    return call
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call of the command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run the command `frame` in this process, in an empty folder: as `frame`, without the seconds of importing torch."""
+
+    def call(*arguments: str | Path) -> Result:
+        monkeypatch.chdir(tmp_path)
+        for name in set(os.environ) - set(clean_environment(tmp_path)):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setattr(sys, "argv", ["frame", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        output = capsys.readouterr()
+        return Result(exit_.value.code, output.out, output.err)
 
     return call
 

@@ -24,6 +24,7 @@ from .errors import FrameError, Problem, RunFailed, UserError, suggest
 from .hookspecs import hookimpl
 from .results import AnalyzerResult, LabelledImage, LRFinding, Picture, Table
 from .steps import Steps
+from .untouched import untouched
 
 __version__ = "0.1.0"
 
@@ -71,4 +72,5 @@ __all__ = [
     "hookimpl",
     "suggest",
     "take",
+    "untouched",
 ]

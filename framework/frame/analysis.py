@@ -7,14 +7,12 @@ import io
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image as PILImage
-from torch import nn
 
 from .components import AnalyzerComponent
 from .contracts import AnalysisRun
@@ -22,6 +20,7 @@ from .randomness import rng_untouched
 from .recipe import Named
 from .results import AnalyzerResult, Picture, Table
 from .rundir import write_bytes, write_json, write_text
+from .untouched import untouched
 
 Analyzers = Sequence[Named[AnalyzerComponent]]
 Say = Callable[[str], None]
@@ -57,29 +56,6 @@ def unique_names(analyzers: Analyzers) -> Iterator[tuple[str, Named[AnalyzerComp
     for named in analyzers:
         seen[named.use] = seen.get(named.use, 0) + 1
         yield (named.use if seen[named.use] == 1 else f"{named.use}_{seen[named.use]}"), named
-
-
-@contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Put modes, gradients and hooks of a model back after an analyzer that may have run it."""
-    modes = {module: module.training for module in model.modules()}
-    parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
-    hooks = [(hooks, dict(hooks)) for module in model.modules() for hooks in _hooks(module)]
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        for parameter, requires_grad, grad in parameters:
-            parameter.requires_grad_(requires_grad)
-            parameter.grad = grad
-        for now, before in hooks:
-            now.clear()
-            now.update(before)
-
-
-def _hooks(module: nn.Module) -> list[Any]:
-    return [module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks]
 
 
 def save_result(folder: Path, order: int, result: AnalyzerResult) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,12 @@ class RunEvents:
     def elapsed(self) -> float:
         """Seconds that the run has trained, all its sessions together."""
         return self.elapsed_before + time.monotonic() - self._started
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Obey requests to stop while the block runs; its progress bar does not outlive it."""
+        with self._bars, self.stop.listening():
+            yield
 
     def run_start(self) -> None:
         for call in overridden(self.callbacks, "on_run_start"):

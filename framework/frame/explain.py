@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import save as save_tensors
 
@@ -66,5 +65,4 @@ def explain(
         evaluation_pixels=parts.test.pixels,
         training_pixels=parts.training.pixels,
     )
-    with torch.inference_mode(False):
-        return analyze(recipe.analyzers, view, folder.analysis, console.warn, trackers.log_result)
+    return analyze(recipe.analyzers, view, folder.analysis, console.warn, trackers.log_result)

@@ -124,8 +124,8 @@ class Pipeline:
             return (fetch[indices] for indices in parts)
         # Without a generator of its own the loader would draw from torch's global one.
         return torch.utils.data.DataLoader(
-            fetch,
-            sampler=parts,  # type: ignore[arg-type]
+            fetch,  # type: ignore[arg-type]  # any object with __getitem__ serves
+            sampler=parts,
             batch_size=None,
             num_workers=self.workers,
             collate_fn=_as_it_is,  # type: ignore[arg-type]

@@ -171,7 +171,7 @@ def assemble(
 def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outcome:
     """Train to the end, then predict, analyze and report."""
     folder, console = events.folder, events.console
-    with events.stop.listening():
+    with events.active():
         train(job, events)
     which = keep_model(job.run, recipe, folder)
     predictions = predict_test(job.run, parts, folder)

@@ -99,8 +99,8 @@ class LRRangeTest(LRFinderComponent):
         fall = losses[SKIP_START : lowest + 1]
         if len(fall) < 2:
             raise RunFailed(
-                f"LR finder: the smoothed loss is lowest at step {lowest + 1} of {len(lrs)}, too early to suggest a rate:"
-                f" the first {SKIP_START} do not count. Lower start_lr or raise num_steps"
+                f"LR finder: the smoothed loss is lowest at step {lowest + 1} of {len(lrs)}, too early to suggest a"
+                f" rate: the first {SKIP_START} do not count. Lower start_lr or raise num_steps"
             )
         return lrs[SKIP_START + int(np.gradient(fall).argmin())]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, hookimpl
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, hookimpl, untouched
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -37,8 +37,6 @@ class ModelGraph(AnalyzerComponent):
             )
             return AnalyzerResult(TITLE, notes=(note,))
         from torchview import draw_graph
-
-        from ._untouched import untouched
 
         inputs = run.evaluation_inputs([0])  # (1, C, H, W)
         with untouched(run.model) as model:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Table, hookimpl
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Table, hookimpl, untouched
 
 if TYPE_CHECKING:
     from torchinfo.layer_info import LayerInfo
 
 TITLE = "Model summary"
+CHAINS = ("Sequential", "ModuleList", "ModuleDict")
 
 
 class ModelSummary(AnalyzerComponent):
     """Table of the model's layers in the order of their calls, with output shapes and parameters, and the totals.
 
-    Counted by torchinfo for one image: https://github.com/TylerYep/torchinfo
+    Traced by torchinfo (https://github.com/TylerYep/torchinfo) for one image. Memory is counted as torchsummary does:
+    every layer's output once forward and once backward, in fp32, 1 MiB = 2^20 bytes.
     """
 
     needs_model: ClassVar[bool] = True
@@ -23,44 +26,52 @@ class ModelSummary(AnalyzerComponent):
     def build(self, run: AnalysisRun) -> AnalyzerResult:
         from torchinfo import summary
 
-        from ._untouched import untouched
-
         inputs = run.evaluation_inputs([0])  # (1, C, H, W)
         with untouched(run.model) as model:
             found = summary(model, input_data=inputs, device=run.device, verbose=0)
-        scalars = {
-            "parameters": float(found.total_params),
-            "trainable_parameters": float(found.trainable_params),
-            "mult_adds": float(found.total_mult_adds),
-            "input_mb": inputs.nbytes / 1e6,
-            "forward_backward_mb": found.total_output_bytes / 1e6,
-            "parameters_mb": found.total_param_bytes / 1e6,
-            "total_mb": (inputs.nbytes + found.total_output_bytes + found.total_param_bytes) / 1e6,
+        layers = computing(found.summary_list)
+        mib = {
+            "input": inputs.nbytes / 2**20,
+            "forward and backward": sum(2 * 4 * prod(layer.output_size[1:]) for layer in layers) / 2**20,
+            "parameters": found.total_param_bytes / 2**20,
         }
-        caption = (
-            f"{found.total_params:,} parameters, {found.trainable_params:,} of them trainable; "
-            f"{found.total_mult_adds:,} multiply-adds for one image. Memory for one image (1 MB = 1,000,000 bytes): "
-            f"input {scalars['input_mb']:.2f} MB, outputs and their gradients of the layers with parameters "
-            f"{scalars['forward_backward_mb']:.2f} MB, parameters {scalars['parameters_mb']:.2f} MB "
-            f"({found.total_param_bytes / 2**20:.2f} MiB), together {scalars['total_mb']:.2f} MB."
-        )
+        scalars: dict[str, float] = {
+            "parameters": found.total_params,
+            "trainable parameters": found.trainable_params,
+            "multiply-adds": found.total_mult_adds,
+            **{f"{name} (MiB)": size for name, size in mib.items()},
+            "total (MiB)": sum(mib.values()),
+        }
+        caption = "For one image. A block that computes something itself, such as a sum, stands after its layers."
         columns = ("#", "layer", "type", "output (C, H, W)", "parameters")
-        table = Table("layers", "Layers in the order of their calls", columns, rows(found.summary_list), caption)
+        table = Table("layers", "Layers in the order of their calls", columns, rows(layers), caption)
         return AnalyzerResult(TITLE, tables=(table,), scalars=scalars)
 
 
-def rows(layers: list[LayerInfo]) -> list[tuple[Any, ...]]:
-    """Return a row for each leaf layer, and for each container that holds parameters of its own.
+def computing(layers: list[LayerInfo]) -> list[LayerInfo]:
+    """Return the layers that compute something, in the order in which they are done.
 
-    A layer that is called again shares its parameters: they count once.
+    Left out are containers that only chain their layers, and the model itself unless it has parameters of its own.
     """
-    found: list[tuple[Any, ...]] = []
+    found: list[LayerInfo] = []
+    open_blocks: list[LayerInfo] = []
     for layer in layers:
+        while open_blocks and layer.depth <= open_blocks[-1].depth:
+            found.append(open_blocks.pop())
+        if layer.is_leaf_layer:
+            found.append(layer)
+        elif layer.leftover_params() > 0 or (layer.depth > 0 and layer.class_name not in CHAINS):
+            open_blocks.append(layer)
+    return found + open_blocks[::-1]
+
+
+def rows(layers: list[LayerInfo]) -> list[tuple[Any, ...]]:
+    """Return a row for each layer with its own parameters; a layer that is called again shares them: counted once."""
+    found = []
+    for number, layer in enumerate(layers, 1):
         own = layer.num_params if layer.is_leaf_layer else layer.leftover_params()
-        if layer.is_leaf_layer or own > 0:
-            shape = ", ".join(str(size) for size in layer.output_size[1:])  # without the batch
-            parameters = 0 if layer.is_recursive else max(own, 0)
-            found.append((len(found) + 1, path(layer), layer.class_name, shape, parameters))
+        shape = ", ".join(str(size) for size in layer.output_size[1:])  # without the batch
+        found.append((number, path(layer), layer.class_name, shape, 0 if layer.is_recursive else max(own, 0)))
     return found
 
 

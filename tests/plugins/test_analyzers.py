@@ -13,6 +13,7 @@ from fakes.analysis_run import CLASSES, epoch_lines, make_run, random_split, ran
 from frame import LRFinding, Split
 from frame_plugins.confusion import Confusion
 from frame_plugins.curves import Curves
+from frame_plugins.custom_resnet import CustomResNet
 from frame_plugins.galleries import Correct, Misclassified
 from frame_plugins.lr_finder_curve import LRFinderCurve
 from frame_plugins.model_graph import ModelGraph
@@ -255,9 +256,8 @@ def test_model_summary_lists_the_layers_in_order_with_shapes():
     assert rows[3] == ("deep", "Conv2d", "16, 8, 8", 1168)
     assert [row[0] for row in rows] == ["stem.0", "stem.1", "stem.2", "deep", "pool", "head"]
     assert result.scalars["parameters"] == sum(row[-1] for row in rows) == 224 + 16 + 1168 + 170
-    assert result.scalars["input_mb"] == pytest.approx(3 * 16 * 16 * 4 / 1e6)
-    assert result.scalars["parameters_mb"] == pytest.approx(1578 * 4 / 1e6)
-    assert "1,578 parameters" in result.tables[0].caption
+    assert result.scalars["input (MiB)"] == pytest.approx(3 * 16 * 16 * 4 / 2**20)
+    assert result.scalars["parameters (MiB)"] == pytest.approx(1578 * 4 / 2**20)
 
 
 def test_model_summary_counts_each_parameter_once_and_leaves_the_model_as_it_was():
@@ -268,10 +268,44 @@ def test_model_summary_counts_each_parameter_once_and_leaves_the_model_as_it_was
     result = ModelSummary().build(run)
     total = sum(p.numel() for p in model.parameters())
     assert sum(row[-1] for row in result.tables[0].rows) == result.scalars["parameters"] == total
-    assert result.scalars["trainable_parameters"] == total - 10
+    assert result.scalars["trainable parameters"] == total - 10
     assert model.training
     assert not model.body[0].training
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_model_summary_of_s10_is_the_assignments_table():
+    def conv(channels, *more):
+        return [("Conv2d", channels), *((layer, channels) for layer in more)]
+
+    norm_relu = ("BatchNorm2d", "ReLU")
+    expected = [
+        *conv("64, 32, 32", *norm_relu),
+        *[("Conv2d", "128, 32, 32"), *conv("128, 16, 16", "MaxPool2d", *norm_relu)[1:]],
+        *[*conv("128, 16, 16", *norm_relu) * 2, ("ResBlock", "128, 16, 16")],
+        *[("Conv2d", "256, 16, 16"), *conv("256, 8, 8", "MaxPool2d", *norm_relu)[1:]],
+        *[("Conv2d", "512, 8, 8"), *conv("512, 4, 4", "MaxPool2d", *norm_relu)[1:]],
+        *[*conv("512, 4, 4", *norm_relu) * 2, ("ResBlock", "512, 4, 4")],
+        *[("GlobalMaxPool", "512, 1, 1"), ("Conv2d", "10, 1, 1")],
+    ]
+    parameters = [
+        *[1_728, 128, 0],
+        *[73_728, 0, 256, 0],
+        *[*[147_456, 256, 0] * 2, 0],
+        *[294_912, 0, 512, 0],
+        *[1_179_648, 0, 1_024, 0],
+        *[*[2_359_296, 1_024, 0] * 2, 0],
+        *[0, 5_120],
+    ]
+    run = make_run(model=CustomResNet().build(make_run().info), size=32)
+    result = ModelSummary().build(run)
+    rows = result.tables[0].rows
+    assert [row[0] for row in rows] == list(range(1, 32))
+    assert [(row[2], row[3]) for row in rows] == expected
+    assert [row[4] for row in rows] == parameters
+    assert result.scalars["parameters"] == result.scalars["trainable parameters"] == 6_573_120
+    sizes = [result.scalars[f"{name} (MiB)"] for name in ("input", "forward and backward", "parameters", "total")]
+    assert [round(size, 2) for size in sizes] == [0.01, 6.75, 25.07, 31.84]
 
 
 def test_model_graph_without_graphviz_says_what_to_install(monkeypatch, tmp_path):

@@ -39,7 +39,7 @@ def problem(optimizer=None, amp_dtype=None, loss=None, progress=lambda done, tot
     )
 
 
-def test_finds_the_curve_and_the_librarys_own_suggestion(monkeypatch):
+def test_finds_the_curve_and_the_librarys_suggestion_before_the_minimum():
     finding = LRRangeTest(start_lr=1e-4, end_lr=10, num_steps=60).build(problem())
     assert len(finding.lrs) == len(finding.losses) <= 60
     assert finding.lrs[0] == pytest.approx(1e-4)
@@ -47,10 +47,17 @@ def test_finds_the_curve_and_the_librarys_own_suggestion(monkeypatch):
     assert min(finding.losses) < 0.6 * finding.losses[0]
 
     reference = LRFinder(nn.Linear(1, 1), torch.optim.SGD([nn.Parameter(torch.zeros(1))]), nn.MSELoss())
-    reference.history = {"lr": list(finding.lrs), "loss": list(finding.losses)}
-    _, suggestion = reference.plot(ax=Figure().subplots(), suggest_lr=True)
+    fall = int(np.argmin(finding.losses)) + 1
+    reference.history = {"lr": list(finding.lrs[:fall]), "loss": list(finding.losses[:fall])}
+    _, suggestion = reference.plot(ax=Figure().subplots(), skip_end=0, suggest_lr=True)
     assert finding.suggestion == suggestion
-    assert finding.rule == "steepest fall of the smoothed loss"
+    assert finding.rule == "steepest fall of the smoothed loss before its minimum"
+
+
+def test_does_not_take_the_fall_from_a_divergences_peak_for_the_steepest():
+    lrs = [10 ** (-5 + number / 10) for number in range(60)]
+    losses = [3 - 0.05 * number for number in range(35)] + [4 + 0.5 * number for number in range(10)] + [3.0] * 15
+    assert LRRangeTest()._suggest(lrs, losses) < lrs[35]
 
 
 def test_suggests_a_tenth_of_the_rate_with_the_lowest_loss():
@@ -140,13 +147,13 @@ def test_says_so_when_no_loss_is_finite():
 
 @pytest.mark.parametrize("value", [float("nan"), 1000.0])
 def test_says_so_when_the_loss_diverges_too_early(value):
-    with pytest.raises(RunFailed, match=r"too few to suggest .* Raise num_steps or lower start_lr"):
-        LRRangeTest(num_steps=60).build(problem(loss=failing_after(15, value)))
+    with pytest.raises(RunFailed, match=r"too early to suggest .* Lower start_lr or raise num_steps"):
+        LRRangeTest(num_steps=60).build(problem(loss=failing_after(8, value)))
     finding = LRRangeTest(num_steps=60, rule="minimum_tenth").build(problem(loss=failing_after(15, value)))
     assert finding.suggestion > 0
 
 
-@pytest.mark.parametrize("wrong", [{"start_lr": 1.0, "end_lr": 0.1}, {"num_steps": 16}, {"diverge_factor": 1.0}])
+@pytest.mark.parametrize("wrong", [{"start_lr": 1.0, "end_lr": 0.1}, {"num_steps": 11}, {"diverge_factor": 1.0}])
 def test_refuses_settings_that_cannot_work(wrong):
     with pytest.raises(ValidationError):
         LRRangeTest(**wrong)

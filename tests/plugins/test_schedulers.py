@@ -98,10 +98,15 @@ class TestOneCycle:
             run(built, component.build(built, Steps(100, 10, 10)), 30)
             assert built.param_groups[0]["momentum"] == (0.9 if kind == "momentum" else 0)
 
-    @pytest.mark.parametrize("peak", [24, 30.5])
-    def test_refuses_a_peak_outside_the_run(self, peak):
-        with pytest.raises(UserError, match="is not within the run of 24 epochs"):
-            OneCycle(max_lr=0.1, peak_epoch=peak).build(optimizer(), S10_STEPS)
+    def test_a_run_that_ends_before_the_peak_is_the_beginning_of_the_rise(self):
+        def rates(epochs):
+            built, steps = optimizer(), Steps(50_000, 512, epochs)
+            return run(built, OneCycle(max_lr=0.1, peak_epoch=5, anneal="linear").build(built, steps), steps.total)
+
+        whole, short = rates(24), rates(2)
+        assert len(short) == 2 * 98
+        assert short == pytest.approx(whole[: 2 * 98])
+        assert max(short) < 0.05
 
     def test_needs_its_learning_rate_before_it_is_built(self):
         assert OneCycle().auto_fields() == ["max_lr"]

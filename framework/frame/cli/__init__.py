@@ -29,7 +29,7 @@ for command in (run, resume, validate, lr_find, list_components, show, report):
 def main() -> None:
     """Run the command line: exit code 0, 1 for a failed run, 2 for the user's mistake, 130 for an interruption."""
     try:
-        code = cli.main(prog_name="frame", standalone_mode=False)
+        code = cli.main(prog_name="frame", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         code = error.exit_code

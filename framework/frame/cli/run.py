@@ -21,7 +21,7 @@ OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
               help="Folder that the run's own folder is made in.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Build everything, put one batch through it all, leave nothing behind.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="N",
-              help="Run N times, seeds counting up from the recipe's; mean and standard deviation at the end.")  # fmt: skip
+              help="Run N times, seeds counting up; mean and standard deviation at the end.")  # fmt: skip
 @click.pass_context
 def run(
     context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int

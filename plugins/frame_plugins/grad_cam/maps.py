@@ -11,9 +11,7 @@ import torch
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
-from frame import AnalysisRun, UserError, suggest
-
-from .._untouched import untouched
+from frame import AnalysisRun, UserError, suggest, untouched
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from frame import Component, LearningRate, SchedulerComponent, Steps, UserError, hookimpl
+from frame import Component, LearningRate, SchedulerComponent, Steps, hookimpl
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -24,7 +24,7 @@ class OneCycle(SchedulerComponent):
     max_lr: LearningRate = "auto"
     """The highest learning rate."""
     peak_epoch: float | None = Field(None, gt=0)
-    """Epochs until the maximum; without it, 30 % of the run."""
+    """Epochs until the maximum; without it, 30 % of the run. A shorter run is the beginning of the rise."""
     div_factor: float = Field(25.0, ge=1)
     """The run starts at max_lr / div_factor."""
     final_div_factor: float = Field(1e4, ge=1)
@@ -40,26 +40,19 @@ class OneCycle(SchedulerComponent):
 
         if isinstance(self.max_lr, str):
             raise ValueError("max_lr is `auto`: the LR finder must find it before the schedule is built")
-        if self.peak_epoch is not None and self.peak_epoch >= steps.epochs:
-            raise UserError(
-                f"scheduler.peak_epoch: the peak at epoch {self.peak_epoch:g} is not within the run of {steps.epochs}"
-                " epochs; choose an earlier peak or train longer"
-            )
+        peak_epoch = 0.3 * steps.epochs if self.peak_epoch is None else self.peak_epoch
+        peak = steps.at_epoch(peak_epoch)
+        total = steps.total if peak_epoch < steps.epochs else peak + 1
         return OneCycleSchedule(
             optimizer,
             max_lr=self.max_lr,
-            total_steps=steps.total,
-            pct_start=self._rise(steps),
+            total_steps=total,
+            pct_start=peak / total if peak > 1 else 0.0,  # in less than two steps nothing rises
             anneal_strategy=self.anneal,
             cycle_momentum=self.cycle_momentum and has_momentum(optimizer),
             div_factor=self.div_factor,
             final_div_factor=self.final_div_factor,
         )
-
-    def _rise(self, steps: Steps) -> float:
-        """Return the rise as a part of the run. In less than two steps nothing rises: the run starts at its top."""
-        peak = steps.at_epoch(0.3 * steps.epochs if self.peak_epoch is None else self.peak_epoch)
-        return peak / steps.total if peak > 1 else 0.0
 
 
 @hookimpl

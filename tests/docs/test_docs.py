@@ -1,0 +1,154 @@
+"""The documentation is true: its examples run, and it mentions every setting, hook, component, file and command."""
+
+import ast
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic_core import PydanticUndefined
+
+import frame as public
+from frame import hookspecs
+from frame.cli import cli
+from frame.plugins import load_plugins
+from frame.registry import Registries
+from frame.rundir import RunDir
+from frame.settings import CheckpointSettings, DataSettings, Normalization, RecipeSettings, TrainSettings
+
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text()
+DOCS = {path.stem: path.read_text() for path in (REPOSITORY / "docs").glob("*.md")}
+
+SETTINGS = {
+    "": RecipeSettings,
+    "data.": DataSettings,
+    "data.normalize.": Normalization,
+    "train.": TrainSettings,
+    "checkpoint.": CheckpointSettings,
+}
+FIELDS = [(prefix + name, field) for prefix, model in SETTINGS.items() for name, field in model.model_fields.items()]
+SAID_OTHERWISE = {"name": "the file's name", "checkpoint": "see [below](#checkpoint)"}
+
+
+def rows(text):
+    """The cells of every table row whose first cell begins with a name in backticks, by that name."""
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:3] == "| `"]
+    return {row[0].split("`")[1]: row for row in cells}
+
+
+def blocks(text):
+    """File name -> content of the code blocks that carry one."""
+    return dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize(("key", "field"), FIELDS, ids=[key for key, _ in FIELDS])
+def test_every_setting_of_the_host_is_documented_with_its_default(key, field):
+    said = rows(DOCS["recipes"])[key][1]
+    if key in SAID_OTHERWISE:
+        assert said == SAID_OTHERWISE[key]
+    elif field.default is PydanticUndefined:
+        assert said == "required"
+    else:
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        assert yaml.safe_load(said.strip("`")) == default
+
+
+def test_no_setting_is_documented_that_does_not_exist():
+    known = {key for key, _ in FIELDS} | {"extends", "plugins", "FRAME_DATA_DIR", "FRAME_DISABLE_PLUGINS"}
+    assert set(rows(DOCS["recipes"])) == known
+
+
+def test_every_hook_is_documented():
+    hooks = {name for name in vars(hookspecs) if name.startswith("frame_")}
+    assert hooks == {name for name in rows(DOCS["plugins"]) if name.startswith("frame_")}
+
+
+@pytest.mark.parametrize(("_name", "registry"), list(Registries()), ids=lambda value: getattr(value, "kind", ""))
+def test_every_kind_is_in_the_table_of_contracts(_name, registry):
+    bases = [registry.base, *registry.base.__subclasses__()] if registry.kind == "transform" else [registry.base]
+    names = [base.__name__ for base in bases if base.__module__ == "frame.components" and "build" in vars(base)]
+    assert names
+    for name in names:
+        assert re.search(rf"^\| {registry.kind}\b.*\| `{name}` \|", DOCS["plugins"], re.MULTILINE), name
+
+
+def test_exactly_the_built_in_components_are_documented():
+    registries = load_plugins().registries
+    said = set(re.findall(r"^### `(\w+)`\n\n::: ([\w.]+)$", DOCS["components"], re.MULTILINE))
+    assert said == {
+        (name, f"{entry.component.__module__}.{entry.component.__name__}")
+        for _, registry in registries
+        for name, entry in registry.entries.items()
+        if entry.component.__module__.startswith("frame_plugins.")
+    }
+
+
+def test_every_public_name_is_in_the_api_or_the_page_on_plugins():
+    tree = ast.parse(Path(public.__file__).read_text())
+    origins = {
+        alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    shown = dict(re.findall(r"^::: frame\.(\w+)\n((?: .*\n)*)", DOCS["api"], re.MULTILINE))
+    assert set(origins) == set(public.__all__)
+    for name, module in origins.items():
+        everything = module in shown and "members:" not in shown[module]
+        assert everything or re.search(rf"\b{name}\b", shown.get(module, "") + DOCS["plugins"]), name
+
+
+def test_every_file_of_a_runs_folder_is_documented():
+    names = [name for name, value in vars(RunDir).items() if isinstance(value, property) and name != "run_id"]
+    assert len(names) >= 10
+    said = {name.rstrip("/") for name in rows(DOCS["run-folder"])}
+    assert {getattr(RunDir(Path("run")), name).name for name in names} <= said
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_every_command_is_in_the_readme(command):
+    assert re.search(rf"^\| `frame {command}\b", README, re.MULTILINE)
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = {REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").rglob("*.md")}
+    links = [(page, link) for page in pages for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text())]
+    assert len(links) > 10
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.fixture
+def examples(tmp_path):
+    """A folder with the files that README and the page on plugins show, beside the shipped recipes."""
+    shutil.copytree(REPOSITORY / "recipes", tmp_path / "recipes")
+    for name, content in (blocks(README) | blocks(DOCS["plugins"])).items():
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+def commands(text):
+    shell = "".join(re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    return re.findall(r"^(?:.*uv run )?frame run (.+)$", shell, re.MULTILINE)
+
+
+@pytest.mark.parametrize("arguments", [*commands(README), *commands(DOCS["recipes"]), "my_longer.yaml"])
+def test_commands_as_shown_are_valid(arguments, examples, frame):
+    done = frame("validate", *shlex.split(arguments), cwd=examples)
+    assert done.stdout.endswith(": ok\n"), done.stderr
+
+
+def test_mistakes_are_reported_as_the_readme_shows(examples, frame):
+    recipe = examples / "my_cifar10.yaml"
+    wrong = recipe.read_text().replace("{use: custom_resnet}", "{use: custom_resnet, widht: 1}")
+    recipe.write_text(wrong.replace("use: one_cycle", "use: one_cycl"))
+    done = frame("validate", recipe.name, "train.epochs=-1", cwd=examples)
+    assert done.returncode == 2
+    assert f"```text\n{done.stderr}```" in README
+
+
+def test_plugins_as_shown_run(examples, frame):
+    done = frame("run", "my_explained.yaml", "--dry-run", cwd=examples)
+    assert "one batch went through training, evaluation and 1 analyzers" in done.stdout, done.stderr
+    for shown in ("use: linear", "use: brightness", "use: hardest_classes"):
+        assert shown in done.stdout
+    assert not (examples / "runs").exists()
