@@ -62,7 +62,7 @@ class Result:
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """Run the command `frame` in this process, in an empty folder: as `frame`, without the seconds of importing torch."""
+    """Run the command `frame` in this process, in an empty folder: `frame` without the wait for torch's import."""
 
     def call(*arguments: str | Path) -> Result:
         monkeypatch.chdir(tmp_path)

@@ -22,9 +22,9 @@ from .contracts import AnalysisRun, BatchDraws, Callback, LRProblem, Scheduler, 
 from .data import DataInfo, DataSplits, Image, Images, Predictions, Split, Targets, take
 from .errors import FrameError, Problem, RunFailed, UserError, suggest
 from .hookspecs import hookimpl
+from .model_guard import untouched
 from .results import AnalyzerResult, LabelledImage, LRFinding, Picture, Table
 from .steps import Steps
-from .untouched import untouched
 
 __version__ = "0.1.0"
 

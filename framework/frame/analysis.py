@@ -16,11 +16,11 @@ from PIL import Image as PILImage
 
 from .components import AnalyzerComponent
 from .contracts import AnalysisRun
+from .model_guard import untouched
 from .randomness import rng_untouched
 from .recipe import Named
 from .results import AnalyzerResult, Picture, Table
 from .rundir import write_bytes, write_json, write_text
-from .untouched import untouched
 
 Analyzers = Sequence[Named[AnalyzerComponent]]
 Say = Callable[[str], None]

@@ -37,8 +37,11 @@ class Console:
 
     def _log(self, text: str) -> None:
         if self.log:
-            with self.log.open("a") as file:
-                file.write(text + "\n")
+            try:
+                with self.log.open("a") as file:
+                    file.write(text + "\n")
+            except OSError:  # a full disk: what writes the results says so
+                self.log = None
 
     @contextmanager
     def bar(self, title: str) -> Iterator[Bar]:

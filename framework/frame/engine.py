@@ -24,9 +24,11 @@ Answer = Callable[[nn.Module, Tensor], Tensor]  # (model, images) -> logits
 class Events(Protocol):
     """What the loop tells the rest of the run, in the order in which it happens."""
 
-    def run_start(self) -> None: ...
+    def run_start(self, job: Job) -> None:
+        """Training begins, or goes on after an interruption."""
 
-    def epoch_start(self, job: Job) -> None: ...
+    def epoch_start(self, job: Job) -> None:
+        """An epoch begins, or goes on."""
 
     def step_end(self, job: Job) -> None:
         """An optimizer step is done. Saves and raises `Interrupted` when the user asked to stop."""
@@ -34,7 +36,8 @@ class Events(Protocol):
     def epoch_end(self, job: Job, metrics: Mapping[str, float]) -> None:
         """An epoch is done and evaluated: callbacks, then files, then the checkpoint."""
 
-    def run_end(self) -> None: ...
+    def run_end(self) -> None:
+        """The last epoch is done."""
 
 
 @dataclass
@@ -58,7 +61,7 @@ class Job:
 def train(job: Job, events: Events) -> None:
     """Train from where the job stands to its last epoch, or until a callback stops the run."""
     run = job.run
-    events.run_start()
+    events.run_start(job)
     while run.epoch < run.steps.epochs and not run.stop_reason:
         events.epoch_start(job)
         train_epoch(job, events)

@@ -48,11 +48,13 @@ class RunEvents:
         with self._bars, self.stop.listening():
             yield
 
-    def run_start(self) -> None:
+    def run_start(self, job: Job) -> None:
         for call in overridden(self.callbacks, "on_run_start"):
             call()
         for name, state in self._saved_callbacks.items():
             self.callbacks[name].load_state_dict(state)
+        if not job.run.resumed:
+            self.checkpoint(job)  # so that a run can be resumed before its first epoch is done
 
     def epoch_start(self, job: Job) -> None:
         self._epoch_started, self._epoch_first = time.monotonic(), job.batch

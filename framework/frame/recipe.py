@@ -74,7 +74,7 @@ class Recipe:
     @property
     def watched(self) -> str:
         """The split that is evaluated after each epoch: `val`, or `test` where there is no validation set."""
-        return "val" if self.data.validation else "test"
+        return self.data.watched
 
     @property
     def keeps(self) -> str:

@@ -14,10 +14,11 @@ C = TypeVar("C", bound=c.Component)
 
 @dataclass(frozen=True)
 class Registered(Generic[C]):
-    """A component's class and the distribution (or file) that brought it."""
+    """A component's class, and the plugin and its distribution (or file) that brought it."""
 
     component: type[C]
     origin: str
+    plugin: str
 
 
 @dataclass
@@ -28,14 +29,14 @@ class Registry(Generic[C]):
     base: type[C]
     entries: dict[str, Registered[C]] = field(default_factory=dict)
 
-    def add(self, name: str, component: type[C], origin: str) -> None:
+    def add(self, name: str, component: type[C], origin: str, plugin: str) -> None:
         """Take a component; two of one name are an error that says where both are from."""
-        if name in self.entries:
+        if other := self.entries.get(name):
             raise UserError(
-                f"two plugins offer the {self.kind} '{name}': {self.entries[name].origin} and {origin}; "
-                "uninstall one, or turn one off with FRAME_DISABLE_PLUGINS=<plugin>"
+                f"two plugins offer the {self.kind} '{name}': '{other.plugin}' of {other.origin} and '{plugin}' of "
+                f"{origin}; uninstall one, or turn one off: FRAME_DISABLE_PLUGINS={plugin}"
             )
-        self.entries[name] = Registered(component, origin)
+        self.entries[name] = Registered(component, origin, plugin)
 
     def __getitem__(self, name: str) -> type[C]:
         return self.entries[name].component
@@ -70,10 +71,9 @@ class Registries:
     def __iter__(self) -> Iterator[tuple[str, Registry[Any]]]:
         return iter(vars(self).items())
 
-    def of(self, component: object) -> Registry[Any] | None:
-        """Return the registry whose kind `component` derives from, or None."""
-        if isinstance(component, type):
-            for _, registry in self:
-                if issubclass(component, registry.base):
-                    return registry
-        return None
+    def __contains__(self, component: type[c.Component]) -> bool:
+        return any(issubclass(component, registry.base) for _, registry in self)
+
+    def of(self, component: type[c.Component]) -> Registry[Any]:
+        """Return the registry whose kind `component` derives from."""
+        return next(registry for _, registry in self if issubclass(component, registry.base))

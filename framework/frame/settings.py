@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-Node = dict[str, Any]
+
+def _section(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"must be a section that names its component: {{use: {value}}}")
+    return value
+
+
+Node = Annotated[dict[str, Any], BeforeValidator(_section)]
 """A section that names a component: `{use: NAME, ...its settings}`."""
+
+
+def _written(pattern: str, wants: str) -> AfterValidator:
+    """Return a validator of text, with a message that says in words what it wants."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {wants}")
+        return text
+
+    return AfterValidator(check)
+
+
+NAME = "up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
+RunName = Annotated[str, _written("[A-Za-z0-9][A-Za-z0-9._-]{0,99}", NAME)]
+Device = Annotated[str, _written(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda:N")]
 
 
 class Settings(BaseModel):
@@ -45,13 +69,18 @@ class DataSettings(Settings):
     eval_transforms: tuple[Node, ...] = ()
     """What validation and test images pass through."""
 
+    @property
+    def watched(self) -> str:
+        """The split that is evaluated after each epoch: `val`, or `test` where there is no validation set."""
+        return "val" if self.validation else "test"
+
 
 class TrainSettings(Settings):
     """`train`: how long and on what."""
 
     epochs: int = Field(gt=0)
     """Passes over the training set."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    device: Device = "auto"
     """auto (cuda, else mps, else cpu), cpu, mps, cuda or cuda:N."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of the forward and backward pass; auto takes bf16 where the hardware computes in it, else fp32."""
@@ -84,7 +113,7 @@ class CheckpointSettings(Settings):
 class RecipeSettings(Settings):
     """The outer shape of a recipe."""
 
-    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: RunName = "run"
     """Names the run's folder under `runs/`."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of everything random: initial weights, order of samples, augmentation."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationToMissingValueError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
-from .errors import Place, Problem, UserError
-from .yamlfile import Key, dotted, read_yaml, shown
+from .errors import Place, Problem, UserError, suggest
+from .yamlfile import Key, dotted, quoted, read_value, read_yaml, shown
 
 COMMAND_LINE = Place("command line")
 OwnKeys = Mapping[str, frozenset[str]]
@@ -26,8 +31,8 @@ class Source:
     path: Path
     values: dict[str, Any]
     places: dict[Key, Place]
-    plugins: list[tuple[str, Path]] = field(default_factory=list)
-    """The names under `plugins:` of each file, with the folder that relative ones start from."""
+    plugins: list[tuple[str, Place, Path]] = field(default_factory=list)
+    """What stands under `plugins:` in each file, where, and the folder that relative names start from."""
     notes: list[str] = field(default_factory=list)
 
     def place(self, key: Key) -> Place:
@@ -59,15 +64,17 @@ def load_source(path: Path, overrides: Sequence[str], own_keys: OwnKeys, find: C
 
 def _load_chain(path: Path, own_keys: OwnKeys, find: Callable[[str, Path], Path], chain: tuple[Path, ...]) -> Source:
     source = Source(path, *read_yaml(path))
-    named = source.values.pop("plugins", None) or []
+    named = source.values.pop("plugins", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-        raise UserError(source.problem(("plugins",), f"must be a list of module names and ./file.py, got {named!r}"))
-    source.plugins = [(name, path.parent) for name in named]
+        raise UserError(
+            source.problem(("plugins",), f"must be a list of module names and ./file.py, got {quoted(named)}")
+        )
+    source.plugins = [(name, source.place(("plugins", index)), path.parent) for index, name in enumerate(named)]
     if "extends" not in source.values:
         return source
     parent = source.values.pop("extends")
     if not isinstance(parent, str):
-        raise UserError(source.problem(("extends",), f"must be a file name, got {parent!r}"))
+        raise UserError(source.problem(("extends",), f"must be a file name, got {quoted(parent)}"))
     try:
         file = find(parent, path.parent)
     except UserError as error:
@@ -129,15 +136,14 @@ def _apply(source: Source, overrides: Sequence[str], own_keys: OwnKeys) -> None:
 def _parse(text: str) -> tuple[Key, Any]:
     name, equals, value = text.partition("=")
     key: Key = tuple(int(part) if part.isdecimal() else part for part in name.strip().split("."))
-    if not equals or "" in key or isinstance(key[0], int):
-        raise ValueError(f"{text!r}: an override is written key=value, for example train.epochs=5")
+    if not equals or "" in key or isinstance(key[0], int) or not name.isprintable():
+        raise ValueError(f"{quoted(text)}: an override is written key=value, for example train.epochs=5")
     if key[0] in ("extends", "plugins"):
         raise ValueError(f"{key[0]}: belongs into the recipe's file and cannot be overridden")
     try:
-        parsed = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
-        raise ValueError(f"{text!r}: the value is not valid YAML: {str(error).splitlines()[0]}") from error
-    return key, parsed["value"]  # type: ignore[call-overload, index]
+        return key, read_value(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {quoted(value)} {error}") from error
 
 
 def _assign(source: Source, key: Key, value: Any, own_keys: OwnKeys) -> None:
@@ -170,7 +176,7 @@ def _check_step(node: Any, here: Key, part: str | int) -> None:
             have = f"its entries are 0 to {len(node) - 1}" if node else "it has no entries"
             raise ValueError(f"{dotted(here)} is a list and {part!r} is not in it; {have}")
     elif not isinstance(node, dict):
-        raise ValueError(f"{dotted(here)} is {node!r}, which has no settings of its own")
+        raise ValueError(f"{dotted(here)} is {quoted(node)}, which has no settings of its own")
     elif isinstance(part, int):
         raise ValueError(f"{dotted(here)} is a section, not a list: {part} is no setting of it")
 
@@ -184,12 +190,30 @@ def _resolve(source: Source) -> dict[str, Any]:
         try:
             for part in key:
                 node = node[part]
+            if OmegaConf.is_config(node):
+                OmegaConf.to_container(node, resolve=True)  # a section may hold the interpolation that led to it
         except (OmegaConfBaseException, RecursionError) as error:
-            reason = "leads back to itself" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-            problems.append(source.problem(key, f"cannot be resolved: {reason}"))
+            problems.append(source.problem(key, _dead_end(error, source)))
     if problems:
         raise UserError(problems)
     return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def _dead_end(error: Exception, source: Source) -> str:
+    """Say where an interpolation led instead of to a value."""
+    reason = str(error).partition("\n")[0]
+    if isinstance(error, MissingMandatoryValue):
+        return "must be given: ??? stands for a value that is still missing"
+    if isinstance(error, InterpolationToMissingValueError):
+        return "cannot be resolved: it leads to ???, a value that is still missing"
+    if isinstance(error, RecursionError) or "Recursive" in reason or "parent node" in reason:
+        return "cannot be resolved: it leads back to itself"
+    if wrapped := re.search(r'raised while resolving interpolation: "?(.*?)"?$', reason):
+        reason = wrapped[1]
+    hint = ""
+    if isinstance(error, InterpolationKeyError) and (wanted := re.search(r"'(.+)'", reason)):
+        hint = suggest(wanted[1], map(dotted, source.places), list_all=False)
+    return f"cannot be resolved: {reason}{hint}"
 
 
 def _interpolations(value: Any, key: Key = ()) -> Iterator[Key]:

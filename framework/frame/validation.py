@@ -5,16 +5,32 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from .errors import Problem, suggest
 from .source import Source
-from .yamlfile import Key
+from .yamlfile import Key, quoted
 
 M = TypeVar("M", bound=BaseModel)
+
+WORDING = (  # pydantic's words -> those of a recipe's author
+    (r"^(Value error|Assertion failed), ", ""),
+    (r"^(Input|String|Tuple|List|Set|Dictionary) should ", "must "),
+    (r"(at (?:least|most) \d+) (item|character)(s?) ?(after validation.*)?", r"\1 \2\3"),
+    (r"item(s?)$", lambda match: "entries" if match[1] else "entry"),
+    (r"match pattern '(.*)'", r"match the pattern \1"),
+    (r"greater than or equal to", "at least"),
+    (r"less than or equal to", "at most"),
+    (r"a valid integer", "an integer"),
+    (r"a valid boolean", "true or false"),
+    (r"a valid array", "a list"),
+    (r"a valid string", "text"),
+    (r"an object|a valid dictionary", "a section of settings"),
+    (r"a valid ", "a "),
+)
 
 
 def validate(
@@ -30,55 +46,70 @@ def validate(
     except ValidationError as error:
         found: dict[Key, list[Any]] = defaultdict(list)
         for detail in error.errors(include_url=False):
-            found[_written(detail["loc"], values, detail["type"])].append(detail)
-        names = [*model.model_fields, *siblings]
-        return None, [source.problem(key + at, _message(at, details, names)) for at, details in found.items()]
-    except ValueError as error:  # a number that JSON cannot hold, or a plugin's validator that raises something else
+            found[_written(detail, values)].append(detail)
+        # What is wrong inside a value is why the value as a whole (a list that came out too short, say) is wrong too.
+        deepest = [at for at in found if not any(other[: len(at)] == at != other for other in found)]
+        names = {at: [*_fields(model, at[:-1]), *(siblings if len(at) == 1 else ())] for at in deepest}
+        return None, [source.problem(key + at, _message(at, found[at], names[at])) for at in deepest]
+    except ValueError as error:  # a plugin's validator that raises something else
         return None, [source.problem(key, str(error))]
 
 
-def _written(loc: tuple[Any, ...], values: Any, kind: str) -> Key:
+def _written(detail: Mapping[str, Any], values: Any) -> Key:
     """Return the part of an error's path that stands in the recipe: pydantic adds the tags of unions."""
     key: Key = ()
-    for part in loc:
+    for part in detail["loc"]:
         if (isinstance(values, Mapping) and part in values) or (
             isinstance(values, list) and isinstance(part, int) and part < len(values)
         ):
-            values = values[part]
-        elif kind == "missing":
-            return (*key, part)
-        else:
-            break
-        key = (*key, part)
-    return key
+            key, values = (*key, part), values[part]
+    last = detail["loc"][-1] if detail["loc"] else None
+    return (*key, last) if detail["type"] == "missing" and isinstance(last, str) else key
+
+
+def _fields(model: type[BaseModel], at: Key) -> Iterable[str]:
+    """Return the names of the settings that can stand under `at`."""
+    models = {model}
+    for part in at:
+        if isinstance(part, str):
+            fields = [one.model_fields[part] for one in models if part in one.model_fields]
+            models = {found for field in fields for found in _models(field.annotation)}
+    return [name for one in models for name in one.model_fields]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models in a type: Normalization in `bool | Normalization`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
 
 
 def _message(at: Key, details: list[Any], names: Iterable[str]) -> str:
     first = details[0]
-    if first["type"] == "missing":
-        return "is required"
     if first["type"] == "extra_forbidden":
-        return "unknown setting" + (suggest(str(at[-1]), names) if len(at) == 1 else "")
+        return "unknown setting" + suggest(str(at[-1]), names)
+    if first["type"] == "missing" and isinstance(first["loc"][-1], str):
+        return "is required"
+    wants = " or ".join(dict.fromkeys(map(_want, details))).replace(" or must be ", " or ")
+    if not at:  # settings that do not go together: their values are in the message where they matter
+        return wants
     got = first["input"]
-    wants = list(dict.fromkeys(_want(detail["msg"]) for detail in details))
-    choices = re.findall(r"'([^']+)'", " ".join(wants))
-    hint = suggest(got, choices, list_all=False) if isinstance(got, str) else ""
-    return f"{' or '.join(wants)}, got {_short(got)}{hint}"
+    hint = ""
+    if isinstance(got, str):
+        hint = suggest(got, re.findall(r"'([^']+)'", wants), list_all=False)
+        if not hint and re.fullmatch(r"-?[\d.]+(e-?\d+)?|true|false", got) and "text" not in wants:
+            hint = (
+                "; it is text, being quoted or from oc.env: leave the quotes out, or write ${oc.decode:${oc.env:...}}"
+            )
+    return f"{wants}, got {quoted(got)}{hint}"
 
 
-def _want(message: str) -> str:
-    """Return pydantic's message in the words of a recipe's author."""
-    message = message.removeprefix("Value error, ").replace("Input should be", "must be")
-    for old, new in (
-        ("a valid ", "a "),
-        ("a integer", "an integer"),
-        ("a array", "a list"),
-        ("boolean", "true or false"),
-    ):
-        message = message.replace(old, new)
-    return message.replace("an object", "a section of settings").replace("a dictionary", "a section of settings")
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _want(detail: Mapping[str, Any]) -> str:
+    """Return what pydantic wants, in the words of a recipe's author."""
+    if detail["type"] == "missing":  # the entry of a list that has a fixed number of them
+        return "has too few entries"
+    message = detail["msg"]
+    for pattern, words in WORDING:
+        message = re.sub(pattern, words, message)
+    return message

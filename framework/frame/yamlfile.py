@@ -1,7 +1,7 @@
 """One YAML file, read safely: its values, and the line of every key.
 
-Values come from OmegaConf (`1e-3` is a number); the lines from a second pass over the YAML nodes, which OmegaConf does
-not keep. What could take unbounded time or memory is refused before OmegaConf sees it.
+Values come from OmegaConf (`1e-3` is a number, aliases are bounded); the lines from a second pass over the YAML nodes,
+which OmegaConf does not keep. That pass also refuses what no recipe needs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,10 @@ from yaml.reader import ReaderError
 from .errors import Place, Problem, UserError
 
 Key = tuple[str | int, ...]
-MAX_BYTES, MAX_DEPTH, MAX_SETTINGS = 100_000, 40, 4_000
-TEXT, TAGS = "tag:yaml.org,2002:str", "tag:yaml.org,2002:"
+MAX_BYTES, MAX_DEPTH = 100_000, 40
+TAGS = "tag:yaml.org,2002:"
+TEXT, MERGE = f"{TAGS}str", f"{TAGS}merge"
+NO_INTERPOLATION = "is no valid interpolation; write ${train.epochs} or ${oc.env:NAME,default}"
 NOT_YAML = (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError)
 
 
@@ -49,30 +50,37 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Key, Place]]:
     """Return a file's values, interpolations unresolved, and the place of each key; UserError if it is no recipe."""
     name = shown(path)
     text = _read_text(path, name)
-    places: dict[Key, Place] = {}
     try:
-        node, loader = _compose(text)
+        node = _compose(text)
         if node is None:
             raise UserError(Problem("is empty; a recipe has data, model, loss, optimizer, train", place=Place(name)))
         if not isinstance(node, yaml.MappingNode):
             raise UserError(Problem("must be a mapping of settings (key: value)", place=Place(name, _line(node))))
-        places |= _places(node, loader, name)
-        return OmegaConf.to_container(OmegaConf.create(text)), places  # type: ignore[return-value]  # the keys are text
+        values = _values(text, node, name)  # bounds what aliases add up to, and so comes before `_places`
+        return values, dict(_places(node, name))
     except NOT_YAML as error:
-        raise UserError(_problem(error, text, name, places)) from error
+        message, line = _mistake(error, text)
+        raise UserError(Problem(message, place=Place(name, line))) from error
+
+
+def _values(text: str, node: yaml.Node, name: str) -> dict[str, Any]:
+    try:
+        return OmegaConf.to_container(OmegaConf.create(text))  # type: ignore[return-value]  # all keys are text
+    except GrammarParseError as error:
+        written = {_full(key): (key, place) for key, place in _places(node, name)}
+        key, place = written.get(str(error.full_key), ((), Place(name)))
+        raise UserError(Problem(NO_INTERPOLATION, dotted(key), place)) from error
 
 
 def read_value(text: str) -> Any:
     """Return what `text` means as the YAML of one value. Raises ValueError that says what is wrong with it."""
     try:
-        node, loader = _compose(text)
-        if node is not None:
-            _places(node, loader, "")
+        _compose(text)
         return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[call-overload, index]
-    except UserError as error:
-        raise ValueError(str(replace(error.problems[0], place=None))) from error
+    except GrammarParseError as error:
+        raise ValueError(NO_INTERPOLATION) from error
     except NOT_YAML as error:
-        raise ValueError(_problem(error, text, "", {}).message) from error
+        raise ValueError(_mistake(error, text)[0]) from error
 
 
 def _read_text(path: Path, name: str) -> str:
@@ -90,12 +98,12 @@ def _read_text(path: Path, name: str) -> str:
 
 
 class _Composer(yaml.SafeLoader):
-    """Composes nodes, and refuses what no recipe needs: hundreds of levels, tags, characters outside of Unicode."""
+    """Composes nodes, and refuses what no recipe needs: hundreds of levels, tags, a key twice, half characters."""
 
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if tag := getattr(event, "tag", None):
             raise _refusal(f"a recipe has no tags such as {tag.replace(TAGS, '!!')}", event)
         if any("\ud800" <= character <= "\udfff" for character in getattr(event, "value", "")):
@@ -107,57 +115,63 @@ class _Composer(yaml.SafeLoader):
         self.depth -= 1
         return node
 
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if key.tag not in (TEXT, MERGE):
+                what = key.value if isinstance(key, yaml.ScalarNode) else f"a {key.id}"
+                raise _refusal(f"a key must be text, not {what}", key)
+            if key.value in lines:
+                raise _refusal(f"the key '{key.value}' is given twice, first in line {lines[key.value]}", key)
+            lines[key.value] = _line(key)
+        self.flatten_mapping(node)  # `<<: *alias`; a key of its own comes after those and counts
+        node.value = list({key.value: (key, value) for key, value in node.value}.values())
+        return node
+
 
 # OmegaConf reads 1e3 as a number, plain YAML 1.1 as text.
 _Composer.add_implicit_resolver(f"{TAGS}float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789"))
 
 
-def _refusal(message: str, event: yaml.Event) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(None, None, message, event.start_mark)
+def _refusal(message: str, at: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(None, None, message, at.start_mark)
 
 
-def _compose(text: str) -> tuple[yaml.Node | None, _Composer]:
-    loader = _Composer(text)
-    return loader.get_single_node(), loader
+def _compose(text: str) -> yaml.Node | None:
+    return _Composer(text).get_single_node()
 
 
 def _line(node: yaml.Node) -> int:
     return node.start_mark.line + 1 if node.start_mark else 1
 
 
-def _places(node: yaml.Node, loader: _Composer, name: str) -> dict[Key, Place]:
-    """Return the place of every key below `node`. Aliases are followed, so their sum is bounded."""
-    places = {}
-    for number, (key, place) in enumerate(_walk(node, loader, name)):
-        if number >= MAX_SETTINGS or len(key) > MAX_DEPTH:
-            what = f"more than {MAX_DEPTH} levels" if len(key) > MAX_DEPTH else f"more than {MAX_SETTINGS:,} settings"
-            raise UserError(Problem(f"has {what}, aliases followed: no recipe", place=place))
-        places[key] = place
-    return places
-
-
-def _walk(node: yaml.Node, loader: _Composer, name: str, key: Key = ()) -> Iterator[tuple[Key, Place]]:
+def _places(node: yaml.Node, name: str, key: Key = ()) -> Iterator[tuple[Key, Place]]:
+    """Yield every key below `node` with its place. Aliases are followed."""
     children: list[tuple[str | int, yaml.Node, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):
-        _refuse_duplicates(node, name, key)
-        loader.flatten_mapping(node)  # `<<: *alias`
-        for key_node, value in node.value:
-            if key_node.tag != TEXT:
-                what = f"the key '{key_node.value}'" if isinstance(key_node, yaml.ScalarNode) else "a key"
-                raise UserError(Problem(f"{what} is not text", dotted(key), Place(name, _line(key_node))))
-            children.append((key_node.value, key_node, value))
+        children = [(written.value, written, value) for written, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
         children = [(index, value, value) for index, value in enumerate(node.value)]
     for part, written, value in children:
         yield (*key, part), Place(name, _line(written))
-        yield from _walk(value, loader, name, (*key, part))
+        yield from _places(value, name, (*key, part))
 
 
-def _refuse_duplicates(node: yaml.MappingNode, name: str, key: Key) -> None:
-    first: dict[str, int] = {}
-    for key_node, _ in node.value:
-        if key_node.tag == TEXT:
-            line = first.setdefault(key_node.value, _line(key_node))
-            if key_node.start_mark != next(k for k, _ in node.value if k.value == key_node.value).start_mark:
-                message = f"is given twice; the first is in line {line}"
-                raise UserError(Problem(message, dotted((*key, key_node.value)), Place(name, _line(key_node))))
+def _mistake(error: Exception, text: str) -> tuple[str, int | None]:
+    """Say in a line what YAML or OmegaConf found wrong with `text`, and in which of its lines."""
+    reason, line = str(error).partition("\n")[0], None
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        reason = (error.problem or error.context or reason).partition(". See ")[0]
+        reason = reason.replace("character '\\t'", "a tab, where only spaces indent,")
+    elif isinstance(error, ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        reason = f"the character U+{ord(text[error.position]):04X} is not allowed in it"
+    return f"is not valid YAML: {reason}", line
+
+
+def _full(key: Key) -> str:
+    """Return a key as OmegaConf writes it: `analyzers[0].count`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).lstrip(".")

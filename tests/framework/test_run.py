@@ -58,7 +58,9 @@ def test_a_run_leaves_the_whole_folder(cli, tmp_path):
     assert accuracy == pytest.approx(record["test_accuracy"]) == pytest.approx(epochs[-1]["test/acc"])
     for name in ("last.pt", "last.pt.sha256", "previous.pt", "best.pt", "best.pt.sha256"):
         assert (run / "checkpoints" / name).is_file()
-    assert json.loads((run / "environment.json").read_text())["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert (
+        json.loads((run / "environment.json").read_text())["versions"]["torch"] == torch.__version__.partition("+")[0]
+    )
     for name in ("confusion/confusion.png", "curves/curves.png", "confusion/result.json"):
         assert (run / "analysis" / name).stat().st_size > 0
     assert "Confusion matrix" in (run / "report.html").read_text()

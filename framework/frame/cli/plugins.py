@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+WORDS = {"array": "list", "object": "section", "boolean": "true or false", "string": "text", "null": "nothing"}
 
 
 @click.command("list")
 @click.argument("kind", required=False)
 def list_components(kind: str | None) -> None:
-    """List the components of every KIND, or of one: datasets, models, analyzers, recipes, ..."""
+    """List the components of every KIND, or of one: datasets, models, analyzers, ..., recipes, plugins."""
     from ..errors import UserError, suggest
     from ..plugins import load_plugins
 
@@ -19,15 +25,17 @@ def list_components(kind: str | None) -> None:
         name: [(one, _first_line(registry[one])) for one in registry] for name, registry in plugins.registries
     }
     entries["recipes"] = [(name, str(path)) for name, path in sorted(plugins.recipes.items())]
+    entries["plugins"] = list(plugins.origins.items())
     if kind is not None and kind not in entries:
         raise UserError(f"there is no kind '{kind}'{suggest(kind, entries)}")
-    for name, lines in entries.items():
-        if kind in (None, name):
-            click.secho(name, bold=True)
-            for one, text in lines:
-                click.echo(f"  {one:<20} {text}")
+    for name in [kind] if kind else entries:
+        click.secho(name, bold=True)
+        for one, text in entries[name]:
+            click.echo(f"  {one:<20} {text}")
     for failure in plugins.errors:
-        click.echo(f"plugin '{failure.plugin}' of {failure.origin} failed to load: {failure.cause}", err=True)
+        click.echo(failure, err=True)
+        if kind == "plugins":
+            click.echo(failure.traceback, err=True)
 
 
 @click.command()
@@ -37,21 +45,29 @@ def show(component: str) -> None:
     from ..errors import UserError, suggest
     from ..plugins import load_plugins
 
-    registries = {registry.kind: registry for _, registry in load_plugins().registries}
-    kind, _, name = component.partition("/")
-    if kind not in registries:
-        raise UserError(f"there is no kind '{kind}'{suggest(kind, registries)}")
-    registry = registries[kind]
-    if name not in registry:
-        raise UserError(f"there is no {kind} '{name}'{suggest(name, registry)}")
-    entry = registry.entries[name]
-    click.secho(f"{kind} {name}", bold=True, nl=False)
+    entries = {
+        f"{registry.kind}/{name}": entry
+        for _, registry in load_plugins().registries
+        for name, entry in registry.entries.items()
+    }
+    if component not in entries:
+        hint = suggest(component, entries, list_all=False) or "; `frame list` shows all there are"
+        raise UserError(f"there is no component '{component}'{hint}")
+    entry = entries[component]
+    click.secho(component, bold=True, nl=False)
     click.echo(f"  from {entry.origin}\n\n{_docstring(entry.component)}\n")
-    for setting, details in entry.component.model_json_schema().get("properties", {}).items():
-        default = f" = {details['default']!r}" if "default" in details else "  (required)"
-        click.echo(f"  {setting}: {_type(details)}{default}")
-        if text := details.get("description"):
-            click.echo(f"      {' '.join(text.split())}")
+    schema = entry.component.model_json_schema().get("properties", {})
+    for name, setting in entry.component.model_fields.items():
+        default = "(required)" if setting.is_required() else f"= {_default(setting)}"
+        click.echo(f"  {name}: {_type(schema[name])} {default}")
+        if setting.description:
+            click.echo(f"      {' '.join(setting.description.split())}")
+
+
+def _default(setting: FieldInfo) -> str:
+    from pydantic_core import to_jsonable_python
+
+    return json.dumps(to_jsonable_python(setting.get_default(call_default_factory=True)))
 
 
 def _docstring(component: type[Any]) -> str:
@@ -72,4 +88,5 @@ def _type(details: dict[str, Any]) -> str:
         return " | ".join(map(str, details.get("enum", [details.get("const")])))
     bounds = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
     limits = [f"{sign} {details[name]:g}" for name, sign in bounds.items() if name in details]
-    return " ".join([str(details.get("type", "any")), *limits])
+    kind = str(details.get("type", "anything"))
+    return " ".join([WORDS.get(kind, kind), *limits])

@@ -18,5 +18,5 @@ def validate(recipe: str, overrides: tuple[str, ...]) -> None:
     for note in loaded.source.notes:
         click.echo(f"note: {note}")
     for failure in loaded.plugins.errors:
-        click.echo(f"warning: plugin '{failure.plugin}' of {failure.origin} failed to load: {failure.cause}", err=True)
+        click.echo(f"warning: {failure}", err=True)
     click.echo(f"{recipe}: ok")

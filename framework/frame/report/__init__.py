@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from PIL import Image
 
 from ..console import duration
 from ..rundir import RunDir, read_lines, write_text
+
+PIXELS_PER_POINT = 2
+"""Pictures hold twice the pixels that they are shown with, for sharp screens."""
 
 
 def write_report(folder: RunDir) -> None:
@@ -54,8 +59,9 @@ def _result(path: Path) -> dict[str, Any]:
     defaults: dict[str, Any] = {"error": None, "notes": [], "scalars": {}, "pictures": [], "tables": [], "images": []}
     result = defaults | _read(path)
     for picture in result["pictures"]:
-        content = base64.b64encode((path.parent / picture["file"]).read_bytes()).decode()
-        picture["data"] = f"data:image/png;base64,{content}"
+        content = (path.parent / picture["file"]).read_bytes()
+        picture["data"] = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        picture["width"], picture["height"] = (side // PIXELS_PER_POINT for side in Image.open(BytesIO(content)).size)
     return result | {"name": path.parent.name}
 
 

@@ -1,0 +1,153 @@
+"""What only looks at recipes and components imports nothing heavy, and mistakes end without a traceback."""
+
+# ruff: noqa: E501 - messages stand in one piece
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import frame as package
+from conftest import clean_environment
+from frame.plugins import load_plugins
+
+REPOSITORY = Path(__file__).parents[2]
+HEAVY = (
+    "torch",
+    "torchvision",
+    "albumentations",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "cv2",
+    "PIL",
+    "wandb",
+    "rich",
+)
+SCRIPT = f"""
+import sys
+sys.argv = ["frame", *sys.argv[1:]]
+from frame.cli import main
+try:
+    main()
+finally:
+    print("heavy:", *[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+"""
+COMPONENTS = [f"{registry.kind}/{name}" for _, registry in load_plugins().registries for name in registry]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["list"],
+        ["show", "model/custom_resnet"],
+        ["validate", "recipes/quickstart.yaml"],
+        ["validate", "s10_resnet_original"],
+        ["validate", "recipes/quickstart.yaml", "model.use=nothing"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported(tmp_path, arguments):
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], cwd=REPOSITORY, env=clean_environment(tmp_path), capture_output=True,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert result.returncode == (2 if "model.use=nothing" in arguments else 0), result.stderr
+    assert result.stderr.splitlines()[-1] == "heavy:"
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.yaml")))
+def test_shipped_recipes_are_right(cli, recipe):
+    result = cli("validate", recipe)
+    assert (result.code, result.out, result.err) == (0, f"{recipe}: ok\n", "")
+
+
+def test_a_swap_is_told(cli):
+    result = cli("validate", "quickstart", "scheduler.use=constant", "optimizer.lr=0.1")
+    assert result.out.splitlines() == [
+        "note: scheduler.use: 'one_cycle' became 'constant', so max_lr, peak_epoch went with it",
+        "quickstart: ok",
+    ]
+
+
+def test_every_mistake_is_a_line_of_its_own(cli):
+    result = cli("validate", "quickstart", "train.epochs=0", "model.widht=3")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines() == [
+        "error: command line: train.epochs: must be greater than 0, got 0",
+        "error: command line: model.widht: unknown setting; did you mean 'widths'?",
+    ]
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_every_component_shows_what_it_is_and_each_of_its_settings(cli, component):
+    result = cli("show", component)
+    assert result.code == 0
+    head, _, doc, *_ = result.out.splitlines()
+    assert head == f"{component}  from frame-train {package.__version__}"
+    assert doc.strip()
+    kind, _, name = component.partition("/")
+    (registry,) = [registry for _, registry in load_plugins().registries if registry.kind == kind]
+    for setting, field in registry[name].model_fields.items():
+        assert f"\n  {setting}: " in result.out
+        assert field.description, f"{component}.{setting} has no docstring"
+
+
+def test_one_component_in_full(cli):
+    result = cli("show", "callback/early_stopping")
+    assert "\n  patience: integer > 0 = 5\n      " in result.out
+    assert "\n  weight_decay_of: section = {}\n" in cli("show", "optimizer/sgd").out
+    assert "\n  lr: number > 0 or auto = 0.001\n" in cli("show", "optimizer/adam").out
+    assert "\n  pipeline: list (required)\n" in cli("show", "transform/albumentations").out
+
+
+def test_one_kind_is_listed_alone(cli):
+    assert [line.split()[0] for line in cli("list", "optimizers").out.splitlines()] == [
+        "optimizers",
+        "adam",
+        "adamw",
+        "sgd",
+    ]
+    assert [line.split()[0] for line in cli("list", "recipes").out.splitlines()][:2] == ["recipes", "quickstart"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "optimizer"], "there is no kind 'optimizer'; did you mean 'optimizers'?"),
+        (["show", "model/custom_resnt"], "there is no component 'model/custom_resnt'; did you mean 'model/custom_resnet'?"),
+        (["show", "models/custom_resnet"], "there is no component 'models/custom_resnet'; did you mean 'model/custom_resnet'?"),
+        (["show", "custom_resnet"], "there is no component 'custom_resnet'; did you mean 'model/custom_resnet'?"),
+        (["show", "?"], "there is no component '?'; `frame list` shows all there are"),
+        (["validate", "quickstrat"], "there is no recipe quickstrat; did you mean 'quickstart'?"),
+        (["run", "quickstart", "train.epoch=1"], "command line: train.epoch: unknown setting; did you mean 'epochs'?"),
+        (["lr-find", "quickstart", "lr_finder.use=x"], "command line: lr_finder.use: unknown lr_finder 'x'; there is lr_range_test"),
+    ],
+)  # fmt: skip
+def test_mistakes_end_with_a_suggestion(cli, arguments, message):
+    result = cli(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"error: {message}\n"
+
+
+@pytest.mark.parametrize("arguments", [["sow"], ["validate"], ["run", "quickstart", "--repeat", "0"]])
+def test_a_wrong_command_line_shows_how_it_is_used(cli, arguments):
+    result = cli(*arguments)
+    assert result.code == 2
+    assert result.err.startswith("Usage: frame ")
+    assert "Error: " in result.err
+    assert "Traceback" not in result.err
+
+
+def test_the_real_command_ends_without_a_traceback(frame):
+    result = frame("validate", "no_such_recipe")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: there is no recipe no_such_recipe; there is quickstart")
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,313 @@
+"""Plugins: how they are found, what they may offer, and what a broken one takes down."""
+
+# ruff: noqa: E501 - messages stand in one piece
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import frame
+from frame import UserError
+from frame.plugins import load_plugins
+from frame.resolve import load_recipe
+
+REPOSITORY = Path(__file__).parents[2]
+SAMPLE = REPOSITORY / "tests" / "sample_plugin"
+FRAME = f"frame-train {frame.__version__}"
+RECIPE = """\
+data: {use: digits}
+model: {use: custom_resnet}
+loss: {use: cross_entropy}
+optimizer: {use: adam}
+train: {epochs: 1}
+"""
+
+
+def plugin(body: str, offers: str = "{'NAME': Mine}") -> str:
+    """Return the text of a plugin's module: `body`, in which `Mine` is defined, and the hook that offers it."""
+    return f"from frame import *\nfrom frame import hookimpl\n\n{dedent(body)}\n\n@hookimpl\ndef frame_components():\n    return {offers}\n"
+
+
+def model(name: str) -> str:
+    body = """
+    class Mine(ModelComponent):
+        def build(self, data):
+            raise NotImplementedError
+    """
+    return plugin(body, f"{{'{name}': Mine}}")
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution of one module as an installer leaves it: the module, and a dist-info folder beside it."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    names = []
+
+    def install(distribution: str, text: str, name: str | None = None) -> Path:
+        module = distribution.replace("-", "_")
+        (site / f"{module}.py").write_text(text)
+        info = site / f"{module}-0.3.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.3\n")
+        (info / "entry_points.txt").write_text(f"[frame.plugins]\n{name or module} = {module}\n")
+        names.append(module)
+        return site / f"{module}.py"
+
+    yield install
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def error(recipe: str | Path) -> str:
+    with pytest.raises(UserError) as raised:
+        load_recipe(str(recipe))
+    assert raised.value.exit_code == 2
+    return str(raised.value)
+
+
+class TestInstalled:
+    def test_the_built_in_ones_come_by_entry_points_like_all_others(self):
+        plugins = load_plugins()
+        declared = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"][
+            "frame.plugins"
+        ]
+        assert plugins.errors == []
+        assert plugins.origins == dict.fromkeys(sorted(declared), FRAME)
+        assert {"quickstart", "s10_resnet", "s10_resnet_original"} <= set(plugins.recipes)
+        assert all(list(registry) for _, registry in plugins.registries), "a kind without a built-in component"
+
+    def test_some_can_be_turned_off(self, monkeypatch):
+        monkeypatch.setenv("FRAME_DISABLE_PLUGINS", "digits, wandb_tracker")
+        plugins = load_plugins()
+        assert not {"digits", "wandb_tracker"} & set(plugins.origins)
+        assert "digits" not in plugins.registries.datasets
+        assert list(plugins.registries.trackers) == []
+
+    def test_one_more(self, install):
+        install("some-models", model("some_net"))
+        plugins = load_plugins()
+        entry = plugins.registries.models.entries["some_net"]
+        assert (entry.component.__name__, entry.origin, entry.plugin) == ("Mine", "some-models 0.3", "some_models")
+
+    @pytest.mark.parametrize(
+        ("text", "cause"),
+        [
+            ("import os\n\nraise RuntimeError('no luck')\n", "RuntimeError: no luck ({file}:3)"),
+            ("import nothing_like_this\n", "ModuleNotFoundError: No module named 'nothing_like_this' ({file}:1)"),
+            ("def broken(:\n", "SyntaxError: invalid syntax ({file}:1)"),
+            ("raise SystemExit('bye')\n", "SystemExit: bye ({file}:1)"),
+            (plugin("def fail():\n    raise UserError('no licence')", "fail()"), "UserError: no licence ({file}:5)"),
+        ],
+        ids=["raises", "import", "syntax", "exit", "hook"],
+    )  # fmt: skip
+    def test_a_broken_one_is_named_and_takes_nothing_down(self, install, text, cause):
+        file = install("broken-dist", text)
+        plugins = load_plugins()
+        (failure,) = plugins.errors
+        assert str(failure) == f"plugin 'broken_dist' of broken-dist 0.3 failed to load: {cause.format(file=file)}"
+        assert failure.traceback.startswith("Traceback (most recent call last):")
+        assert "digits" in plugins.registries.datasets
+        assert "broken_dist" not in plugins.origins
+
+    def test_the_command_line_says_so(self, install, cli, here):
+        file = install("broken-cli", "import os\n\nraise RuntimeError('no luck')\n")
+        told = f"plugin 'broken_cli' of broken-cli 0.3 failed to load: RuntimeError: no luck ({file}:3)\n"
+        everything = cli("list")
+        assert (everything.code, everything.err) == (0, told)
+        assert "custom_resnet" in everything.out
+
+        plugins = cli("list", "plugins")
+        assert plugins.code == 0
+        assert f"  custom_resnet        {FRAME}\n" in plugins.out
+        assert plugins.err.startswith(f"{told}Traceback (most recent call last):\n")
+
+        (here / "good.yaml").write_text(RECIPE)
+        assert cli("validate", "good.yaml").err == f"warning: {told}"
+
+        (here / "needs_it.yaml").write_text(RECIPE.replace("custom_resnet", "its_model"))
+        result = cli("validate", "needs_it.yaml")
+        assert result.code == 2
+        assert result.err == (
+            "error: needs_it.yaml:2: model.use: unknown model 'its_model'; there is custom_resnet, torchvision; " + told
+        )
+
+    def test_two_that_offer_the_same_are_refused_by_name(self, install, cli, monkeypatch):
+        install("first-dist", model("same_net"))
+        install("second-dist", model("same_net"))
+        result = cli("list")
+        assert result.code == 2
+        assert result.err == (
+            "error: two plugins offer the model 'same_net': 'first_dist' of first-dist 0.3 and 'second_dist' of "
+            "second-dist 0.3; uninstall one, or turn one off: FRAME_DISABLE_PLUGINS=second_dist\n"
+        )
+        monkeypatch.setenv("FRAME_DISABLE_PLUGINS", "second_dist")
+        assert load_plugins().registries.models.entries["same_net"].origin == "first-dist 0.3"
+
+    def test_a_name_of_frames_own_is_no_exception(self, install):
+        install(
+            "other-digits", plugin("class Mine(DatasetComponent):\n    def build(self, root): ...", "{'digits': Mine}")
+        )
+        with pytest.raises(
+            UserError, match=rf"the dataset 'digits': 'digits' of {FRAME} and 'other_digits' of other-di"
+        ):
+            load_plugins()
+
+    def test_plugins_of_one_name_from_two_distributions_both_count(self, install):
+        install("name-sake", model("name_sake_net"), name="digits")
+        plugins = load_plugins()
+        assert plugins.errors == []
+        assert "name_sake_net" in plugins.registries.models
+        assert "digits" in plugins.registries.datasets
+
+    def test_two_recipes_of_one_name(self, install, tmp_path):
+        (tmp_path / "quickstart.yaml").touch()
+        install(
+            "other-recipes",
+            f"from frame import hookimpl\n@hookimpl\ndef frame_recipes():\n    return {str(tmp_path)!r}\n",
+        )
+        with pytest.raises(UserError, match=r"two plugins offer the recipe 'quickstart': .*quickstart.yaml and "):
+            load_plugins()
+
+    @pytest.mark.parametrize(
+        ("text", "cause"),
+        [
+            ("", "it offers nothing: none of its functions frame_components, frame_recipes is marked @frame.hookimpl"),
+            ("from frame import hookimpl\n@hookimpl\ndef frame_component(): ...", "there is no hook frame_component(); did you mean 'frame_components'?"),
+            (plugin("", "['a']"), "frame_components() returned ['a'], not a dict of components by name"),
+            (plugin("", "None"), "frame_components() returned None, not a dict of components by name"),
+            (plugin("Mine = 3"), "'NAME' is 3, not a component class"),
+            (plugin("class Mine: ..."), "'NAME' is the class Mine, which derives from no kind's base (ModelComponent, ...)"),
+            (plugin("class Mine(Component): ..."), "'NAME' is the class Mine, which derives from no kind's base (ModelComponent, ...)"),
+            (plugin("class Mine(ModelComponent): ..."), "'NAME' is the class Mine, which lacks build()"),
+            (plugin("class Mine(TransformComponent): ..."), "'NAME' is the class Mine, which derives from neither SampleTransform nor BatchTransform"),
+            ("from frame import hookimpl\n@hookimpl\ndef frame_recipes(): return '/no/such/folder'", "frame_recipes() returned /no/such/folder, which is no folder"),
+        ],
+        ids=["nothing", "no hook", "list", "none", "value", "class", "no kind", "abstract", "transform", "folder"],
+    )  # fmt: skip
+    def test_what_cannot_be_offered(self, install, text, cause):
+        install("odd-offer", text)
+        plugins = load_plugins()
+        assert [failure.cause for failure in plugins.errors] == [cause]
+        assert "NAME" not in plugins.registries.models
+
+
+class TestNamedByTheRecipe:
+    def test_a_file_beside_it(self, here):
+        (here / "mine.py").write_text(model("mine_net"))
+        (here / "r.yaml").write_text("plugins: [./mine.py]\n" + RECIPE.replace("custom_resnet", "mine_net"))
+        loaded = load_recipe("r.yaml")
+        assert type(loaded.recipe.model.component).__name__ == "Mine"
+        assert loaded.plugins.registries.models.entries["mine_net"].origin == str(here / "mine.py")
+
+    def test_files_are_found_from_the_recipe_that_names_them(self, here):
+        for folder in ("base", "top"):
+            (here / folder).mkdir()
+            (here / folder / "mine.py").write_text(model(f"{folder}_net"))
+        (here / "base/r.yaml").write_text("plugins: [./mine.py, ../top/mine.py]\n" + RECIPE)
+        (here / "top/r.yaml").write_text("extends: ../base/r.yaml\nplugins: [./mine.py]\nmodel: {use: base_net}\n")
+        models = load_recipe("top/r.yaml").plugins.registries.models
+        assert {"base_net", "top_net"} <= set(models)
+
+    def test_a_module(self, here, monkeypatch):
+        (here / "named_module.py").write_text(model("module_net"))
+        monkeypatch.syspath_prepend(here)
+        (here / "r.yaml").write_text("plugins: [named_module]\n" + RECIPE.replace("custom_resnet", "module_net"))
+        assert load_recipe("r.yaml").recipe.model.use == "module_net"
+
+    def test_an_installed_one_does_not_clash_with_itself(self, here):
+        (here / "r.yaml").write_text("plugins: [frame_plugins.digits]\n" + RECIPE)
+        assert load_recipe("r.yaml").recipe.dataset.use == "digits"
+
+    def test_it_can_be_turned_off(self, here, monkeypatch):
+        monkeypatch.setenv("FRAME_DISABLE_PLUGINS", "./mine.py")
+        (here / "mine.py").write_text("raise RuntimeError")
+        (here / "r.yaml").write_text("plugins: [./mine.py]\n" + RECIPE)
+        assert load_recipe("r.yaml").recipe.plugins[0].file == here / "mine.py"
+
+    @pytest.mark.parametrize(
+        ("text", "cause"),
+        [
+            ("import json\njson.loads('{')\n", "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1) ({file}:2)"),
+            ("x = 1\nif x\n", "SyntaxError: expected ':' ({file}:2)"),
+            ("import nothing_like_this\n", "ModuleNotFoundError: No module named 'nothing_like_this' ({file}:1)"),
+            ("raise SystemExit\n", "SystemExit ({file}:1)"),
+            ("x = 1\n", "it offers nothing: none of its functions frame_components, frame_recipes is marked @frame.hookimpl"),
+            (plugin("class Mine(ModelComponent): ..."), "'NAME' is the class Mine, which lacks build()"),
+            (None, "there is no file {file}"),
+        ],
+        ids=["raises", "syntax", "import", "exit", "nothing", "abstract", "missing"],
+    )  # fmt: skip
+    def test_a_bad_file_stops_with_its_place_and_the_recipes(self, here, cli, text, cause):
+        file = here / "bad.py"
+        if text is not None:
+            file.write_text(text)
+        (here / "r.yaml").write_text(f"{RECIPE}plugins:\n  - ./bad.py\n")
+        result = cli("validate", "r.yaml")
+        assert result.code == 2
+        assert result.err == f"error: r.yaml:7: plugins: plugin './bad.py' failed to load: {cause.format(file=file)}\n"
+
+    def test_one_that_offers_what_there_is(self, here):
+        file = here / "twice.py"
+        file.write_text(plugin("class Mine(DatasetComponent):\n    def build(self, root): ...", "{'digits': Mine}"))
+        (here / "r.yaml").write_text(f"{RECIPE}plugins: [./twice.py]\n")
+        assert error("r.yaml") == (
+            f"r.yaml:6: plugins: two plugins offer the dataset 'digits': 'digits' of {FRAME} and './twice.py' of {file}; "
+            "uninstall one, or turn one off: FRAME_DISABLE_PLUGINS=./twice.py"
+        )
+
+    def test_a_missing_module(self, here):
+        (here / "r.yaml").write_text(f"{RECIPE}plugins: [nothing_like_this]\n")
+        assert error("r.yaml") == (
+            "r.yaml:6: plugins: plugin 'nothing_like_this' failed to load: there is no such module; install it, or name a "
+            "file: ./my_plugin.py"
+        )
+
+
+def test_a_third_partys_package_is_installed_and_used(frame, tmp_path):
+    target = tmp_path / "target"
+    command = [
+        "uv",
+        "pip",
+        "install",
+        "--python",
+        sys.executable,
+        "--target",
+        target,
+        "--no-deps",
+        "--no-build-isolation",
+    ]
+    subprocess.run([*command, "--offline", "--no-cache", SAMPLE], check=True, capture_output=True)
+    environment = {"PYTHONPATH": str(target)}
+
+    shown = frame("show", "analyzer/predicted_classes", env=environment)
+    assert shown.stdout.startswith(
+        "analyzer/predicted_classes  from frame-sample 1.2.3\n\nHow often each class was predicted"
+    )
+    assert "  at_least: integer >= 0 = 0\n      Leave out classes that were predicted less often.\n" in shown.stdout
+
+    result = frame("run", "sample", "model.width=6", env=environment)
+    assert result.returncode == 0, result.stderr
+    (run,) = (tmp_path / "runs" / "sample").iterdir()
+    assert "use: tiny_cnn" in (run / "recipe.resolved.yaml").read_text()
+    assert json.loads((run / "environment.json").read_text())["plugins"]["sample"] == "frame-sample 1.2.3"
+    assert json.loads((run / "run.json").read_text())["state"] == "finished"
+    lines = (run / "analysis/predicted_classes/counts.csv").read_text().splitlines()
+    assert lines[0] == "class,predicted,images"
+    assert sum(int(line.split(",")[1]) for line in lines[1:]) == 360
+    assert "Predicted classes" in (run / "report.html").read_text()
