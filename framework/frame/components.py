@@ -1,6 +1,6 @@
 """A component is its settings plus `build()`: one base class per kind, which is also what tells the kind.
 
-The settings are a frozen pydantic model that refuses unknown keys; docstring and field descriptions are the
+The settings are a frozen pydantic model that refuses unknown keys; docstring and the text below each field are the
 component's documentation. This module and every plugin's component module import neither torch nor torchvision:
 listing and checking a recipe stays fast. Import them inside `build`.
 """
@@ -33,9 +33,7 @@ LearningRate = Annotated[float, Field(gt=0)] | Literal["auto"]
 class Component(BaseModel):
     """Base of every component's settings."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     def auto_fields(self) -> list[str]:
         """Names of the learning rates that are to be found by the LR finder."""

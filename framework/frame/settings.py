@@ -37,7 +37,7 @@ Device = Annotated[str, _written(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps
 class Settings(BaseModel):
     """Base of the host's own settings: frozen, and strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Normalization(Settings):

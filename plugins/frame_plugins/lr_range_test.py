@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
-from unittest.mock import patch
 
 from pydantic import Field, model_validator
 
@@ -120,6 +119,8 @@ def finite_loss(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target
 @contextmanager
 def reported(progress: Callable[[int, int], None]) -> Iterator[None]:
     """Report steps to `progress`. The library has no switch for its own bar, its prints and a needless warning."""
+    from unittest.mock import patch
+
     from torch_lr_finder import lr_finder
 
     def bar(steps: range) -> Iterator[int]:

@@ -43,6 +43,7 @@ def list_components(kind: str | None) -> None:
 def show(component: str) -> None:
     """Show what a component does and its settings: frame show model/custom_resnet."""
     from ..errors import UserError, suggest
+    from ..field_docs import field_docs
     from ..plugins import load_plugins
 
     entries = {
@@ -56,12 +57,13 @@ def show(component: str) -> None:
     entry = entries[component]
     click.secho(component, bold=True, nl=False)
     click.echo(f"  from {entry.origin}\n\n{_docstring(entry.component)}\n")
+    docs = field_docs(entry.component)
     schema = entry.component.model_json_schema().get("properties", {})
     for name, setting in entry.component.model_fields.items():
         default = "(required)" if setting.is_required() else f"= {_default(setting)}"
         click.echo(f"  {name}: {_type(schema[name])} {default}")
-        if setting.description:
-            click.echo(f"      {' '.join(setting.description.split())}")
+        if name in docs:
+            click.echo(f"      {docs[name]}")
 
 
 def _default(setting: FieldInfo) -> str:
