@@ -88,13 +88,16 @@ class RunEvents:
         if improved:
             weights = plain(run.eval_model).state_dict()
             save(self.folder.checkpoints / "best.pt", {**(self.best or {}), "model": weights})
-        last = run.epoch == run.steps.epochs or run.stop_reason is not None
-        if last or run.epoch % self.recipe.checkpoint.every_epochs == 0:
+        must = run.epoch == run.steps.epochs or run.stop_reason is not None or self.stop.requested
+        if must or run.epoch % self.recipe.checkpoint.every_epochs == 0:
             self.checkpoint(job)
-        line = epoch_line(run.epoch, run.steps.epochs, metrics, (job.watched_name, len(job.watched.split)), run.lr)
+        watched = (job.watched_name, len(job.watched.split))
+        line = epoch_line(run.epoch, run.steps.epochs, metrics, watched, job.meter.lr)
         self.console.say(f"{line}  {duration(seconds)}{'  best' if improved else ''}")
         if run.stop_reason:
             self.console.say(f"stopped after epoch {run.epoch}: {run.stop_reason}")
+        if self.stop.requested:
+            raise Interrupted
 
     def run_end(self) -> None:
         for call in overridden(self.callbacks, "on_run_end"):
@@ -138,7 +141,7 @@ class RunEvents:
 
     def _write(self, job: Job, kind: str, epoch: float, metrics: Mapping[str, float]) -> None:
         step = job.run.step
-        metrics = {**metrics, "lr": job.run.lr}
+        metrics = {**metrics, "lr": job.meter.lr}
         append_line(self.folder.metrics, {"kind": kind, "epoch": epoch, "step": step, **metrics})
         self.trackers.log(metrics, epoch, step)
 

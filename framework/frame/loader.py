@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +131,7 @@ class Pipeline:
             num_workers=self.workers,
             collate_fn=_as_it_is,  # type: ignore[arg-type]
             generator=torch.Generator(),
+            worker_init_fn=_obey_the_loader,
         )
 
     def _on_device(self, raw: Raw, indices: Indices, epoch: int, number: int) -> tuple[Tensor, Tensor]:
@@ -144,3 +146,9 @@ class Pipeline:
 
 def _as_it_is(batch: Raw) -> Raw:
     return batch
+
+
+def _obey_the_loader(_worker: int) -> None:
+    """Leave Ctrl-C to the training process, and end at the loader's SIGTERM: a worker inherits other handlers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

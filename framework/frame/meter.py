@@ -32,9 +32,11 @@ class Meter:
         self.unread: list[tuple[Tensor, int, int, float]] = []
         self.window: list[Sums] = []
         self.totals: Sums = [0.0, 0.0, 0.0]
+        self.lr = 0.0  # of the last optimizer step
 
     def add(self, loss: Tensor, logits: Tensor, targets: Tensor, step: int, lr: float) -> None:
         """Take a batch's mean loss, logits (N, classes) and targets (N,), of optimizer step `step` at rate `lr`."""
+        self.lr = lr
         correct = (logits.detach().argmax(1) == targets).sum()
         self.unread.append((torch.stack([loss.detach().float(), correct.float()]), len(targets), step, lr))
 
@@ -62,10 +64,10 @@ class Meter:
         return means(totals)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"window": self.window, "totals": self.totals}
+        return {"window": self.window, "totals": self.totals, "lr": self.lr}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.window, self.totals = state["window"], state["totals"]
+        self.window, self.totals, self.lr = state["window"], state["totals"], state["lr"]
 
 
 def means(sums: Sums) -> dict[str, float]:

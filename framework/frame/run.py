@@ -62,6 +62,7 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
     describe(parts, console)
     trackers = Trackers(console.warn)
     with supervised(folder, trackers, console):
+        folder.update_record(watched=recipe.watched)
         write_json(folder.environment, describe_environment(parts.backend, loaded.plugins, data.checksum))
         finding = find_lr(parts, console)
         if finding:
@@ -182,7 +183,6 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
         best=best,
         kept=which,
         test_accuracy=predictions.accuracy,
-        watched=recipe.watched,
         failed_analyzers=failed,
         training_seconds=round(events.elapsed, 1),
     )

@@ -12,6 +12,7 @@ import pytest
 
 import frame as package
 from conftest import clean_environment
+from frame.field_docs import field_docs
 from frame.plugins import load_plugins
 
 REPOSITORY = Path(__file__).parents[2]
@@ -95,9 +96,11 @@ def test_every_component_shows_what_it_is_and_each_of_its_settings(cli, componen
     assert doc.strip()
     kind, _, name = component.partition("/")
     (registry,) = [registry for _, registry in load_plugins().registries if registry.kind == kind]
-    for setting, field in registry[name].model_fields.items():
+    docs = field_docs(registry[name])
+    for setting in registry[name].model_fields:
         assert f"\n  {setting}: " in result.out
-        assert field.description, f"{component}.{setting} has no docstring"
+        assert docs.get(setting), f"{component}.{setting} has no docstring"
+        assert docs[setting] in result.out
 
 
 def test_one_component_in_full(cli):

@@ -1,0 +1,34 @@
+"""The README's first command, as a user runs it: a process of its own, all the way to the report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+
+def test_the_quickstart_reaches_97_percent_and_leaves_everything_there_is_to_see(frame, tmp_path):
+    result = frame("run", "quickstart")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    (run,) = (tmp_path / "runs" / "quickstart").iterdir()
+    record = json.loads((run / "run.json").read_text())
+    assert record["test_accuracy"] >= 0.97
+    assert record["failed_analyzers"] == 0
+    pictures = {path.relative_to(run / "analysis").as_posix() for path in (run / "analysis").glob("*/*.png")}
+    assert pictures >= {
+        "samples/samples.png",
+        "lr_finder_curve/lr_finder.png",
+        "curves/curves.png",
+        "curves/accuracy.png",
+        "correct/correct.png",
+        "misclassified/misclassified.png",
+        "grad_cam/grad_cam_correct.png",
+        "grad_cam/grad_cam_misclassified.png",
+        "grad_cam/grad_cam_overlays.png",
+    }
+    assert ("model_graph/graph.png" in pictures) == bool(shutil.which("dot"))
+    assert (run / "analysis" / "model_summary" / "layers.csv").is_file()
+    page = (run / "report.html").read_text()
+    assert page.count("<img") == len(pictures)
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert list((run / "wandb").rglob("*.wandb"))  # no key: kept offline
