@@ -130,12 +130,11 @@ def _pipeline(
         component: Any = named.component
         with blame(named, "transform"):
             (batches if isinstance(component, BatchTransform) else samples).append(component.build(data.info))
-    return Pipeline(
-        split, samples, batches, _normalization(recipe, data), backend, batch_size, recipe.seed, recipe.data.workers
-    )
+    normalize = _normalization(recipe, data, backend)
+    return Pipeline(split, samples, batches, normalize, backend, batch_size, recipe.seed, recipe.data.workers)
 
 
-def _normalization(recipe: Recipe, data: DataSplits) -> Callable[[torch.Tensor], torch.Tensor]:
+def _normalization(recipe: Recipe, data: DataSplits, backend: Backend) -> Callable[[torch.Tensor], torch.Tensor]:
     chosen = recipe.data.normalize
     if chosen is False:
         return scale
@@ -143,7 +142,7 @@ def _normalization(recipe: Recipe, data: DataSplits) -> Callable[[torch.Tensor],
     channels = data.info.channels
     if {len(mean), len(std)} != {channels}:
         raise UserError(f"data.normalize: the images have {channels} channels, mean {len(mean)} and std {len(std)}")
-    return Normalize(mean, std)
+    return Normalize(mean, std, backend.device)
 
 
 @torch.inference_mode()

@@ -31,18 +31,15 @@ class Batch:
         return len(self.images)
 
 
-@dataclass(frozen=True)
 class Normalize:
     """(pixels - mean) / std, for pixels of 0..255; mean and std are those of pixels scaled to [0, 1]."""
 
-    mean: Sequence[float]
-    std: Sequence[float]
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+        self.mean = torch.tensor(mean, device=device).mul_(255).view(1, -1, 1, 1)  # (1, C, 1, 1)
+        self.std = torch.tensor(std, device=device).mul_(255).view(1, -1, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
-        def per_channel(values: Sequence[float]) -> Tensor:
-            return torch.tensor(values, device=images.device).mul_(255).view(1, -1, 1, 1)
-
-        return images.float().sub_(per_channel(self.mean)).div_(per_channel(self.std))
+        return images.float().sub_(self.mean).div_(self.std)
 
 
 def scale(images: Tensor) -> Tensor:

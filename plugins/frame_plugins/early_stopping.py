@@ -15,43 +15,45 @@ class EarlyStopping(CallbackComponent):
 
     monitor: str | None = None
     """The metric that is watched; without it `val/acc`, or `test/acc` where nothing is split off for validation."""
-    mode: Literal["max", "min"] = "max"
-    """Whether higher or lower values are better."""
+    mode: Literal["max", "min"] | None = None
+    """Whether higher or lower values are better; without it lower for a loss, higher for all else."""
     patience: int = Field(5, gt=0)
     """Epochs in a row without an improvement that end the training."""
     min_delta: float = Field(0.0, ge=0)
     """By how much the best value must be beaten to count as an improvement."""
 
     def build(self, run: TrainingRun) -> Patience:
-        return Patience(self, run)
+        return Patience(run, self.monitor, self.mode, self.patience, self.min_delta)
 
 
 class Patience(Callback):
     """Counts the epochs since the best value."""
 
-    def __init__(self, settings: EarlyStopping, run: TrainingRun) -> None:
-        self.settings = settings
-        self.run = run
+    def __init__(
+        self, run: TrainingRun, monitor: str | None, mode: str | None, patience: int, min_delta: float
+    ) -> None:
+        self.run, self.monitor, self.mode, self.patience, self.min_delta = run, monitor, mode, patience, min_delta
         self.best: float | None = None
         self.waited = 0
 
     def on_epoch_end(self, metrics: Mapping[str, float]) -> None:
-        monitor = self.settings.monitor or ("val/acc" if "val/acc" in metrics else "test/acc")
+        monitor = self.monitor or ("val/acc" if "val/acc" in metrics else "test/acc")
         if monitor not in metrics:
             raise UserError(f"early_stopping.monitor: there is no metric '{monitor}'{suggest(monitor, metrics)}")
-        if self._improves(metrics[monitor]):
+        higher = self.mode == "max" if self.mode else not monitor.endswith("/loss")
+        if self._improves(metrics[monitor], higher=higher):
             self.best, self.waited = metrics[monitor], 0
             return
         self.waited += 1
-        if self.waited >= self.settings.patience:
+        if self.waited >= self.patience:
             best = "has been a number" if self.best is None else f"was better than {self.best:.6g}"
             self.run.stop(f"early stopping: no {monitor} of the last {self.waited} epochs {best}")
 
-    def _improves(self, value: float) -> bool:
+    def _improves(self, value: float, *, higher: bool) -> bool:
         if self.best is None:
             return value == value  # a NaN is no best value: nothing would beat it
-        gain = value - self.best if self.settings.mode == "max" else self.best - value
-        return gain > self.settings.min_delta
+        gain = value - self.best if higher else self.best - value
+        return gain > self.min_delta
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited}

@@ -101,7 +101,7 @@ def test_lazy_images_give_what_an_array_gives():
 
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_normalised_images_are_in_the_chosen_memory_order(channels_last):
-    normalize = Normalize((0.5, 0.4, 0.3), (0.2, 0.25, 0.5))
+    normalize = Normalize((0.5, 0.4, 0.3), (0.2, 0.25, 0.5), CPU)
     images, _ = collect(pipeline(normalize=normalize, channels_last=channels_last, batch_size=23).evaluation())
     expected = (IMAGES / 255 - [0.5, 0.4, 0.3]) / [0.2, 0.25, 0.5]
     np.testing.assert_allclose(images.permute(0, 2, 3, 1).numpy(), expected, rtol=1e-4, atol=1e-5)
@@ -111,7 +111,7 @@ def test_normalised_images_are_in_the_chosen_memory_order(channels_last):
 
 
 def test_pixels_are_what_the_model_is_given_before_it_is_normalised():
-    normalize = Normalize((0.5, 0.4, 0.3), (0.2, 0.25, 0.5))
+    normalize = Normalize((0.5, 0.4, 0.3), (0.2, 0.25, 0.5), CPU)
     one = pipeline(samples=[shift], normalize=normalize)
     pixels = one.pixels([3, 11], epoch=0)
     assert pixels.shape == (2, 6, 5, 3)

@@ -114,7 +114,7 @@ class TestEarlyStopping:
         assert self.stops_after(run, EarlyStopping(patience=2), [0.5, 0.4, 0.6, 0.5, 0.7, 0.6]) is None
 
     def test_takes_losses_and_a_least_improvement(self, run):
-        component = EarlyStopping(monitor="train/loss", mode="min", patience=2, min_delta=0.1)
+        component = EarlyStopping(monitor="train/loss", patience=2, min_delta=0.1)
         assert self.stops_after(run, component, [1.0, 0.8, 0.75, 0.71, 0.1], "train/loss") == 4
 
     def test_prefers_the_validation_set(self, run):

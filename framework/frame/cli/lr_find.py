@@ -7,7 +7,7 @@ import click
 from .run import OVERRIDES
 
 
-@click.command("lr-find")
+@click.command("lr-find", short_help="Run a recipe's learning-rate finder alone.")
 @click.argument("recipe")
 @OVERRIDES
 def lr_find(recipe: str, overrides: tuple[str, ...]) -> None:

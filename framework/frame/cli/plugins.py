@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WORDS = {"array": "list", "object": "section", "boolean": "true or false", "string": "text", "null": "nothing"}
 
 
-@click.command("list")
+@click.command("list", short_help="List components, recipes and plugins.")
 @click.argument("kind", required=False)
 def list_components(kind: str | None) -> None:
     """List the components of every KIND, or of one: datasets, models, analyzers, ..., recipes, plugins."""
@@ -38,7 +38,7 @@ def list_components(kind: str | None) -> None:
             click.echo(failure.traceback, err=True)
 
 
-@click.command()
+@click.command(short_help="Show a component and its settings.")
 @click.argument("component", metavar="KIND/NAME")
 def show(component: str) -> None:
     """Show what a component does and its settings: frame show model/custom_resnet."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
 
-@click.command()
+@click.command(short_help="Train a recipe.")
 @click.argument("recipe")
 @OVERRIDES
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
@@ -67,7 +67,7 @@ def _say_how_to_go_on(stop: Exception, console: Console) -> int:
     return INTERRUPTED
 
 
-@click.command()
+@click.command(short_help="Continue an interrupted run.")
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.pass_context
 def resume(context: click.Context, run: Path) -> None:

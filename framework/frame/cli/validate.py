@@ -7,7 +7,7 @@ import click
 from .run import OVERRIDES
 
 
-@click.command()
+@click.command(short_help="Check a recipe without building anything.")
 @click.argument("recipe")
 @OVERRIDES
 def validate(recipe: str, overrides: tuple[str, ...]) -> None:

@@ -15,9 +15,6 @@ from PIL import Image
 from ..console import duration
 from ..rundir import RunDir, read_lines, write_text
 
-PIXELS_PER_POINT = 2
-"""Pictures hold twice the pixels that they are shown with, for sharp screens."""
-
 
 def write_report(folder: RunDir) -> None:
     """Write (or write again) a run's report; a run that is not finished shows what there is."""
@@ -61,7 +58,7 @@ def _result(path: Path) -> dict[str, Any]:
     for picture in result["pictures"]:
         content = (path.parent / picture["file"]).read_bytes()
         picture["data"] = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-        picture["width"], picture["height"] = (side // PIXELS_PER_POINT for side in Image.open(BytesIO(content)).size)
+        picture["width"], picture["height"] = Image.open(BytesIO(content)).size
     return result | {"name": path.parent.name}
 
 
