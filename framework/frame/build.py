@@ -42,7 +42,7 @@ class Parts:
 
 
 @contextmanager
-def blame(named: Named[Any], kind: str) -> Iterator[None]:
+def blame(kind: str, named: Named[Any] | None = None) -> Iterator[None]:
     """Turn whatever a component raises into an error that names it; errors meant for the user pass as they are."""
     try:
         yield
@@ -51,7 +51,8 @@ def blame(named: Named[Any], kind: str) -> Iterator[None]:
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{last.filename}:{last.lineno}"
-        raise RunFailed(f"{kind} '{named.use}' failed: {type(error).__name__}: {error} ({where})") from error
+        what = f"{kind} '{named.use}'" if named else kind
+        raise RunFailed(f"{what} failed: {type(error).__name__}: {error} ({where})") from error
 
 
 def data_root(recipe: Recipe) -> Path:
@@ -61,7 +62,7 @@ def data_root(recipe: Recipe) -> Path:
 
 def load_data(recipe: Recipe) -> DataSplits:
     """Read the recipe's data and split its validation set off."""
-    with blame(recipe.dataset, "dataset"):
+    with blame("dataset", recipe.dataset):
         data = recipe.dataset.component.build(data_root(recipe))
     if not data.classes:
         raise UserError(f"data: '{recipe.dataset.use}' has no classes; there is nothing to tell apart")
@@ -82,13 +83,13 @@ def build(recipe: Recipe, data: DataSplits) -> Parts:
     steps = Steps(
         len(data.train), recipe.data.batch_size, recipe.train.epochs, recipe.train.accumulate, recipe.data.drop_last
     )
-    with blame(recipe.model, "model"):
+    with blame("model", recipe.model):
         model = recipe.model.component.build(data.info)
-    with blame(recipe.loss, "loss"):
+    with blame("loss", recipe.loss):
         loss = recipe.loss.component.build(data.info)
     answer: Answer = ask
     if recipe.evaluator:
-        with blame(recipe.evaluator, "evaluator"):
+        with blame("evaluator", recipe.evaluator):
             answer = recipe.evaluator.component.build(data.info)
     test = _evaluation(recipe, data, data.test, backend)
     parts = Parts(
@@ -103,7 +104,7 @@ def build(recipe: Recipe, data: DataSplits) -> Parts:
         watched=_evaluation(recipe, data, data.validation, backend) if data.validation else test,
         test=test,
     )
-    _check_output(parts)
+    _rehearse(parts)
     return parts
 
 
@@ -128,7 +129,7 @@ def _pipeline(
     batches: list[Any] = []
     for named in transforms:
         component: Any = named.component
-        with blame(named, "transform"):
+        with blame("transform", named):
             (batches if isinstance(component, BatchTransform) else samples).append(component.build(data.info))
     normalize = _normalization(recipe, data, backend)
     return Pipeline(split, samples, batches, normalize, backend, batch_size, recipe.seed, recipe.data.workers)
@@ -146,14 +147,15 @@ def _normalization(recipe: Recipe, data: DataSplits, backend: Backend) -> Callab
 
 
 @torch.inference_mode()
-def _check_output(parts: Parts) -> None:
-    """Send two images through the model: logits of another shape than (N, classes) would fail much later."""
+def _rehearse(parts: Parts) -> None:
+    """Send two images through transforms and model: what does not fit would fail much later, or in a worker."""
     named, classes = parts.recipe.model, parts.data.info.num_classes
-    with rng_untouched(), blame(named, "model"):
-        images = parts.test.inputs(range(min(2, len(parts.test.split))))
-        parts.model.eval()
-        with parts.backend.autocast():
-            shape = tuple(parts.model(images).shape)
+    with rng_untouched():
+        for section, pipeline in (("data.train_transforms", parts.training), ("data.eval_transforms", parts.test)):
+            with blame(section):
+                images = pipeline.inputs(range(min(2, len(pipeline.split))))
+        with blame("model", named), parts.backend.autocast():
+            shape = tuple(parts.model.eval()(images).shape)
     if shape != (len(images), classes):
         raise UserError(
             f"model '{named.use}' answers {len(images)} images with a tensor of shape {shape}; "

@@ -27,7 +27,7 @@ def find_lr(parts: Parts, console: Console) -> LRFinding | None:
     named = parts.recipe.lr_finder
     if named is None:
         return None
-    with rng_untouched(), blame(named, "lr_finder"), console.bar("learning-rate finder") as bar:
+    with rng_untouched(), blame("lr_finder", named), console.bar("learning-rate finder") as bar:
         model = copy.deepcopy(parts.model).train()
         optimizers = parts.recipe.optimizer.component.build(model, lr=TINY)
         if len(optimizers) > 1:

@@ -128,11 +128,11 @@ def assemble(
 ) -> tuple[Job, RunEvents]:
     """Build what trains the model: optimizers, schedules, callbacks, trackers."""
     model = parts.model
-    with blame(recipe.optimizer, "optimizer"):
+    with blame("optimizer", recipe.optimizer):
         optimizers = list(recipe.optimizer.component.build(model))
     schedulers = []
     if recipe.scheduler:
-        with blame(recipe.scheduler, "scheduler"):
+        with blame("scheduler", recipe.scheduler):
             schedulers = [recipe.scheduler.component.build(optimizer, parts.steps) for optimizer in optimizers]
     run = TrainingRun(
         name=recipe.name,
@@ -151,7 +151,7 @@ def assemble(
     )
     callbacks: dict[str, Callback] = {}
     for index, named in enumerate(recipe.callbacks):
-        with blame(named, "callback"):
+        with blame("callback", named):
             callbacks[f"{index}:{named.use}"] = named.component.build(run)
     job = Job(
         run=run,

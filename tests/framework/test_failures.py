@@ -76,6 +76,16 @@ def test_a_model_with_other_outputs_than_classes_is_refused_before_anything_is_w
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_transform_that_does_not_fit_the_images_is_named_before_anything_is_written(cli, tmp_path, workers):
+    crop = "data.train_transforms=[{use: albumentations, pipeline: [{use: RandomCrop, height: 64, width: 64}]}]"
+    result = cli("run", TINY, crop, f"data.workers={workers}")
+    assert result.code in (1, 2)
+    assert "RandomCrop" in result.err or "Crop" in result.err
+    assert "Traceback" not in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_data_says_what_to_put_where(cli, tmp_path):
     result = cli("run", TINY, "data.use=cifar10", "data.root=nowhere", "data.train_transforms=[]")
     assert result.code == 2

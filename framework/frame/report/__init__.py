@@ -33,7 +33,7 @@ def gather(folder: RunDir) -> dict[str, Any]:
     seconds = {line["epoch"]: line["seconds"] for line in read_lines(folder.timing)}
     return {
         "record": folder.read_record(),
-        "folder": str(folder.path),
+        "folder": str(folder.path.resolve()),
         "epochs": [line | {"seconds": seconds.get(line["epoch"])} for line in epochs],
         "columns": [name for name in (epochs[0] if epochs else {}) if "/" in name],
         "lr_finding": _read(folder.lr_finding),
