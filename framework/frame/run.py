@@ -174,6 +174,7 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
     folder, console = events.folder, events.console
     with events.active():
         train(job, events)
+    trained = events.elapsed
     which = keep_model(job.run, recipe, folder)
     predictions = predict_test(job.run, parts, folder)
     since = time.monotonic()
@@ -184,7 +185,7 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
         kept=which,
         test_accuracy=predictions.accuracy,
         failed_analyzers=failed,
-        training_seconds=round(events.elapsed, 1),
+        training_seconds=round(trained, 1),
     )
     done = len(recipe.analyzers) - failed
     console.say(f"analyzed  {done} of {len(recipe.analyzers)} analyzers in {duration(time.monotonic() - since)}")
