@@ -6,7 +6,7 @@ import csv
 import io
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from .components import AnalyzerComponent
 from .contracts import AnalysisRun
 from .model_guard import untouched
 from .randomness import rng_untouched
-from .recipe import Named
+from .recipe import Named, unique_names
 from .results import AnalyzerResult, Picture, Table
 from .rundir import write_bytes, write_json, write_text
 
@@ -48,14 +48,6 @@ def analyze(analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, sen
         write_json(place / "seconds.json", round(time.monotonic() - since, 3))
         send(name, result)
     return failed
-
-
-def unique_names(analyzers: Analyzers) -> Iterator[tuple[str, Named[AnalyzerComponent]]]:
-    """Yield a folder's name for each analyzer: its own, numbered from the second of that name on."""
-    seen: dict[str, int] = {}
-    for named in analyzers:
-        seen[named.use] = seen.get(named.use, 0) + 1
-        yield (named.use if seen[named.use] == 1 else f"{named.use}_{seen[named.use]}"), named
 
 
 def save_result(folder: Path, order: int, result: AnalyzerResult) -> None:

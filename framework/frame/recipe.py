@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -114,3 +114,11 @@ class Recipe:
         lists: dict[str, Sequence[Named[Any]]] = {}
         lists |= {"callbacks": self.callbacks, "trackers": self.trackers, "analyzers": self.analyzers}
         return values | {name: all_of(named) for name, named in lists.items()}
+
+
+def unique_names(components: Sequence[Named[C]]) -> Iterator[tuple[str, Named[C]]]:
+    """Yield each component of a list with a name of its own: what the recipe calls it, numbered from the second on."""
+    seen: dict[str, int] = {}
+    for named in components:
+        seen[named.use] = seen.get(named.use, 0) + 1
+        yield (named.use if seen[named.use] == 1 else f"{named.use}_{seen[named.use]}"), named

@@ -27,7 +27,7 @@ from .interrupts import Interrupted
 from .lr import find_lr, save_finding
 from .meter import NotFinite
 from .randomness import seed_everything
-from .recipe import Recipe
+from .recipe import Recipe, unique_names
 from .report import write_report
 from .resolve import Loaded, load_recipe
 from .rundir import RunDir, create_run, open_run, write_json
@@ -150,9 +150,9 @@ def assemble(
         resumed=resumed,
     )
     callbacks: dict[str, Callback] = {}
-    for index, named in enumerate(recipe.callbacks):
+    for name, named in unique_names(recipe.callbacks):
         with blame("callback", named):
-            callbacks[f"{index}:{named.use}"] = named.component.build(run)
+            callbacks[name] = named.component.build(run)
     job = Job(
         run=run,
         loss=parts.loss,

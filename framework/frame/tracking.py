@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .components import TrackerComponent
 from .contracts import Tracker, TrainingRun
-from .recipe import Named
+from .recipe import Named, unique_names
 from .results import AnalyzerResult
 
 
@@ -19,11 +19,11 @@ class Trackers:
         self.off: set[str] = set()
 
     def start(self, components: Sequence[Named[TrackerComponent]], run: TrainingRun) -> None:
-        for named in components:
+        for name, named in unique_names(components):
             try:
-                self.running[named.use] = named.component.build(run)
+                self.running[name] = named.component.build(run)
             except Exception as error:  # a tracker's failure, of any kind, is never the run's
-                self._off(named.use, "did not start", error)
+                self._off(name, "did not start", error)
 
     def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
         self._each("failed", lambda tracker: tracker.log(metrics, epoch, step))

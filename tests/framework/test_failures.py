@@ -58,9 +58,10 @@ def test_an_analyzer_that_fails_is_named_and_loses_nothing_else(cli, tmp_path):
 
 
 def test_a_tracker_that_fails_is_named_once_and_still_told_to_finish(cli, tmp_path):
-    result = cli("run", TINY, "trackers=[{use: broken}]")
+    result = cli("run", TINY, "trackers=[{use: broken}, {use: broken}]")
     assert result.code == 0
     assert result.err.count("tracker 'broken' failed") == 1
+    assert result.err.count("tracker 'broken_2' failed") == 1
     assert "ConnectionError: server gone" in result.err
     run = only_run(tmp_path)
     assert (run / "finished.txt").read_text() == "finished"
