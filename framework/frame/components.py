@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -149,8 +149,3 @@ class EvaluatorComponent(Component, ABC):
     @abstractmethod
     def build(self, data: DataInfo) -> Callable[[nn.Module, Tensor], Tensor]:
         """Return `(model, images (N, C, H, W)) -> logits (N, classes)`."""
-
-
-def dump(component: Component) -> dict[str, Any]:
-    """Return a component's settings as plain values, as a recipe would write them, without `use`."""
-    return component.model_dump(mode="json")

@@ -81,11 +81,6 @@ class Recipe:
         """`best` or `last`: the epoch whose weights become the model."""
         return self.checkpoint.keep or ("best" if self.data.validation else "last")
 
-    @property
-    def wants_lr(self) -> bool:
-        """Whether a setting is `auto` and so waits for the LR finder."""
-        return any(named.component.auto_fields() for named in (self.optimizer, self.scheduler) if named)
-
     def with_lr(self, lr: float) -> Recipe:
         """Return the recipe with `lr` in place of every `auto`."""
 
