@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: test processes side by side spin against each other
+
 from frame.cli import main
 
 REPOSITORY = Path(__file__).parents[1]

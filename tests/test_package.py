@@ -35,6 +35,7 @@ def test_every_direct_dependency_is_pinned_within_its_range():
         canonicalize_name(pin.name): pin for pin in map(Requirement, PYPROJECT["tool"]["uv"]["constraint-dependencies"])
     }
     groups = [PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"].values()]
+    groups += PYPROJECT["project"]["optional-dependencies"].values()
     wanted = [Requirement(text) for group in groups for text in group if isinstance(text, str)]
     assert len(wanted) > 25
     for requirement in wanted:
@@ -58,7 +59,9 @@ def test_the_wheel_holds_everything_and_nothing_else(wheel):
     sources = [path for root in ("framework", "plugins") for path in (REPOSITORY / root).rglob("*.py")]
     expected = {str(Path(*path.relative_to(REPOSITORY).parts[1:])) for path in sources}
     expected |= {f"frame_plugins/recipes/{path.name}" for path in (REPOSITORY / "recipes").glob("*.yaml")}
-    expected |= {"frame/report/report.html.j2", "frame/py.typed", "frame_plugins/py.typed"}
+    report = REPOSITORY / "framework" / "frame" / "report"
+    expected |= {f"frame/report/{path.relative_to(report)}" for path in report.rglob("*.*") if path.suffix != ".pyc"}
+    expected |= {"frame/py.typed", "frame_plugins/py.typed"}
     assert len(expected) > 70
     assert expected <= names
     assert {name.split("/")[0] for name in names} == {"frame", "frame_plugins", "frame_train-0.1.0.dist-info"}

@@ -8,9 +8,11 @@ from .components import (
     Component,
     DatasetComponent,
     EvaluatorComponent,
+    HistoryAnalyzer,
     LearningRate,
     LossComponent,
     LRFinderComponent,
+    MetricName,
     ModelComponent,
     OptimizerComponent,
     SampleTransform,
@@ -18,18 +20,42 @@ from .components import (
     TrackerComponent,
     TransformComponent,
 )
-from .contracts import AnalysisRun, BatchDraws, Callback, LRProblem, Scheduler, Tracker, TrainingRun
+from .contracts import (
+    AnalysisRun,
+    BatchDraws,
+    Callback,
+    LRProblem,
+    RunHistory,
+    SchedulePlan,
+    Scheduler,
+    Tracker,
+    TrainingRun,
+)
 from .data import DataInfo, DataSplits, Image, Images, Predictions, Split, Targets, take
 from .errors import FrameError, Problem, RunFailed, UserError, suggest
+from .figures import COLORS, house_style, new_figure, png, shorten
 from .hookspecs import hookimpl
 from .model_guard import untouched
-from .results import AnalyzerResult, LabelledImage, LRFinding, Picture, Table
+from .results import (
+    AnalyzerResult,
+    Chart,
+    Color,
+    Figure,
+    LabelledImage,
+    LRFinding,
+    Mark,
+    Matrix,
+    Picture,
+    Series,
+    Table,
+)
 from .steps import Steps
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AUTO",
+    "COLORS",
     "AnalysisRun",
     "AnalyzerComponent",
     "AnalyzerResult",
@@ -37,12 +63,16 @@ __all__ = [
     "BatchTransform",
     "Callback",
     "CallbackComponent",
+    "Chart",
+    "Color",
     "Component",
     "DataInfo",
     "DataSplits",
     "DatasetComponent",
     "EvaluatorComponent",
+    "Figure",
     "FrameError",
+    "HistoryAnalyzer",
     "Image",
     "Images",
     "LRFinderComponent",
@@ -51,15 +81,21 @@ __all__ = [
     "LabelledImage",
     "LearningRate",
     "LossComponent",
+    "Mark",
+    "Matrix",
+    "MetricName",
     "ModelComponent",
     "OptimizerComponent",
     "Picture",
     "Predictions",
     "Problem",
     "RunFailed",
+    "RunHistory",
     "SampleTransform",
+    "SchedulePlan",
     "Scheduler",
     "SchedulerComponent",
+    "Series",
     "Split",
     "Steps",
     "Table",
@@ -70,6 +106,10 @@ __all__ = [
     "TransformComponent",
     "UserError",
     "hookimpl",
+    "house_style",
+    "new_figure",
+    "png",
+    "shorten",
     "suggest",
     "take",
     "untouched",

@@ -6,21 +6,27 @@ import csv
 import io
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image as PILImage
 
-from .components import AnalyzerComponent
-from .contracts import AnalysisRun
-from .model_guard import untouched
+from .components import AnalyzerComponent, HistoryAnalyzer
+from .contracts import AnalysisRun, RunHistory
+from .figures import png
+from .model_guard import untouched, withheld
 from .randomness import rng_untouched
 from .recipe import Named, unique_names
-from .results import AnalyzerResult, Picture, Table
+from .results import AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
 from .rundir import write_bytes, write_json, write_text
+
+FACTS = ("index", "target", "predicted", "confidence", "loss", "source")
+"""What is said of a labelled image in result.json."""
 
 Analyzers = Sequence[Named[AnalyzerComponent]]
 Say = Callable[[str], None]
@@ -30,28 +36,44 @@ Send = Callable[[str, AnalyzerResult], None]
 def analyze(analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, send: Send) -> int:
     """Run the analyzers into `folder`, a folder each; return how many failed. send: gets each (name, result)."""
     failed = 0
+    hidden = withheld()
+    closed = replace(run, model=hidden, answer=hidden)
     for order, (name, named) in enumerate(unique_names(analyzers)):
         since = time.monotonic()
         place = folder / name
         place.mkdir(parents=True, exist_ok=True)
+        needs_model = named.component.needs_model
+        guard: AbstractContextManager[Any] = untouched(run.model) if needs_model else nullcontext()
         try:
-            with rng_untouched(), untouched(run.model):
-                result = named.component.build(run)
+            with rng_untouched(), guard:
+                result = named.component.build(run if needs_model else closed)
             save_result(place, order, result)
         except Exception as error:  # whatever an analyzer raises, the run and the other analyzers go on
             failed += 1
-            reason = f"{type(error).__name__}: {error}"
-            warn(f"analyzer '{name}' failed: {reason}")
-            write_text(place / "error.txt", traceback.format_exc())
-            write_json(place / "result.json", {"order": order, "title": named.use, "error": reason})
+            warn(f"analyzer '{name}' failed: {type(error).__name__}: {error}")
+            _save_failure(place, order, named.use, error)
             continue
+        (place / "error.txt").unlink(missing_ok=True)
         write_json(place / "seconds.json", round(time.monotonic() - since, 3))
         send(name, result)
     return failed
 
 
-def save_result(folder: Path, order: int, result: AnalyzerResult) -> None:
-    """Write pictures, tables and images as files, and result.json, which names them all: what the report reads."""
+def analyze_history(analyzers: Analyzers, run: RunHistory, folder: Path) -> None:
+    """Run those analyzers that read the history alone, for the page of a run in training; no picture is drawn."""
+    for order, (name, named) in enumerate(unique_names(analyzers)):
+        if not isinstance(named.component, HistoryAnalyzer):
+            continue
+        place = folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            save_result(place, order, named.component.build(run), draw=False)
+        except Exception as error:  # it is said once, at the end
+            _save_failure(place, order, named.use, error)
+
+
+def save_result(folder: Path, order: int, result: AnalyzerResult, *, draw: bool = True) -> None:
+    """Write figures, tables and images as files, and result.json, which names them all: what the report reads."""
     write_json(
         folder / "result.json",
         {
@@ -59,23 +81,39 @@ def save_result(folder: Path, order: int, result: AnalyzerResult) -> None:
             "title": result.title,
             "notes": list(result.notes),
             "scalars": {name: float(value) for name, value in result.scalars.items()},
-            "pictures": [_save_picture(folder, picture) for picture in result.pictures],
+            "figures": [_save_figure(folder, figure, draw) for figure in result.figures],
             "tables": [_save_table(folder, table) for table in result.tables],
-            "images": _save_images(folder, result),
+            "images": _save_images(folder, result.images),
         },
     )
 
 
-def _save_picture(folder: Path, picture: Picture) -> dict[str, Any]:
-    content = picture.image if isinstance(picture.image, bytes) else _png(picture.image)
-    write_bytes(folder / f"{picture.name}.png", content)
-    return {"file": f"{picture.name}.png", "title": picture.title, "caption": picture.caption}
+def _save_failure(folder: Path, order: int, title: str, error: Exception) -> None:
+    write_text(folder / "error.txt", traceback.format_exc())
+    write_json(folder / "result.json", {"order": order, "title": title, "error": f"{type(error).__name__}: {error}"})
 
 
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+def _save_figure(folder: Path, figure: Figure, draw: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {"file": f"{figure.name}.png"}
+    if draw:
+        write_bytes(folder / values["file"], png(figure))
+    if isinstance(figure, Chart):
+        return values | {"kind": "chart"} | _plain(asdict(figure))
+    values |= {"title": figure.title, "caption": figure.caption}
+    if isinstance(figure, Matrix):
+        return values | {"kind": "matrix", "classes": list(figure.classes), "counts": figure.counts.tolist()}
+    return values | {"kind": "picture"}
+
+
+def _plain(value: Any) -> Any:
+    """Return chart data as JSON has it: numbers with six digits that count, a gap where there is no finite number."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if isinstance(value, Sequence | np.ndarray):
+        return [_plain(item) for item in value]
+    return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
 def _save_table(folder: Path, table: Table) -> dict[str, Any]:
@@ -87,14 +125,27 @@ def _save_table(folder: Path, table: Table) -> dict[str, Any]:
     return {**header, "columns": list(table.columns), "rows": rows}
 
 
-def _save_images(folder: Path, result: AnalyzerResult) -> list[dict[str, Any]]:
-    entries = []
-    for number, item in enumerate(result.images):
-        (folder / "images").mkdir(exist_ok=True)
-        file = f"images/{number:03d}.png"
-        pixels = np.squeeze(item.image, axis=2) if item.image.shape[2] == 1 else item.image
-        buffer = io.BytesIO()
-        PILImage.fromarray(pixels).save(buffer, format="png")
-        write_bytes(folder / file, buffer.getvalue())
-        entries.append({"file": file} | {key: value for key, value in asdict(item).items() if key != "image"})
+def _save_images(folder: Path, images: Sequence[LabelledImage]) -> list[dict[str, Any]]:
+    """Write images and their heat maps as PNGs into one images.zip, and return what there is to say of each."""
+    if not images:
+        return []
+    entries, content = [], io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for number, item in enumerate(images):
+            file = f"{number:04}.png"
+            archive.writestr(file, _encode(item.image))
+            heats = {}
+            for place, (name, heat) in enumerate(item.heats.items()):
+                heats[name] = f"{number:04}_heat{place}.png"
+                archive.writestr(heats[name], _encode(np.rint(255 * heat).astype(np.uint8)[..., None]))
+            facts = {key: getattr(item, key) for key in FACTS}
+            entries.append({"file": file, **facts, "heats": heats})
+    write_bytes(folder / "images.zip", content.getvalue())
     return entries
+
+
+def _encode(image: np.ndarray) -> bytes:
+    """Return an image, (H, W, 1 or 3) uint8, as PNG."""
+    buffer = io.BytesIO()
+    PILImage.fromarray(np.squeeze(image, axis=2) if image.shape[2] == 1 else image).save(buffer, format="png")
+    return buffer.getvalue()

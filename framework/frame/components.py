@@ -8,10 +8,12 @@ listing and checking a recipe stays fast. Import them inside `build`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from .errors import Problem, UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from .contracts import AnalysisRun, BatchDraws, Callback, LRProblem, Scheduler, Tracker, TrainingRun
+    from .contracts import AnalysisRun, BatchDraws, Callback, LRProblem, RunHistory, Scheduler, Tracker, TrainingRun
     from .data import DataInfo, DataSplits, Image
     from .results import AnalyzerResult, LRFinding
     from .steps import Steps
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 AUTO: Literal["auto"] = "auto"
 LearningRate = Annotated[float, Field(gt=0)] | Literal["auto"]
 """A learning rate, or `auto`: what the recipe's LR finder suggests. Any field of this type can be `auto`."""
+METRIC: Final = "the name of a metric"
+MetricName = Annotated[str, METRIC]
+"""A metric that each epoch measures, such as `val/acc`. The host checks every field of this type before the run."""
 
 
 class Component(BaseModel):
@@ -39,6 +44,13 @@ class Component(BaseModel):
         """Names of the learning rates that are to be found by the LR finder."""
         fields = type(self).model_fields
         return [name for name in fields if fields[name].annotation == LearningRate and getattr(self, name) == AUTO]
+
+    def review(self, epochs: int) -> Iterable[Problem]:  # noqa: ARG002
+        """Say what is wrong with these settings in a run of `epochs` epochs, or odd (a Problem of level "warning").
+
+        `key` is the setting's name; the host adds the section and the line.
+        """
+        return ()
 
 
 class DatasetComponent(Component, ABC):
@@ -103,6 +115,9 @@ class OptimizerComponent(Component, ABC):
 class SchedulerComponent(Component, ABC):
     """Brings the learning-rate schedule, stepped once per optimizer step."""
 
+    replaces_lr: ClassVar[bool] = False
+    """Whether it sets learning rates of its own, whatever the optimizer's `lr` is."""
+
     @abstractmethod
     def build(self, optimizer: Optimizer, steps: Steps) -> Scheduler:
         """Return the schedule of one optimizer. `steps` says how many optimizer steps an epoch and the run take."""
@@ -131,6 +146,17 @@ class TrackerComponent(Component, ABC):
     def build(self, run: TrainingRun) -> Tracker:
         """Start tracking. An exception here or later turns the tracker off with a warning, never the run."""
 
+    def sync(self, folder: Path) -> str | None:  # noqa: ARG002
+        """Upload what the run kept locally, and check that everything arrived; return a sentence that says so.
+
+        None if this kind of tracker has nothing to sync. Raises UserError, or RunFailed where something is missing.
+        """
+        return None
+
+    def publish(self, folders: Sequence[Path]) -> str:  # noqa: ARG002
+        """Make a report about these runs where the tracker keeps them; return its URL. `folders`: the runs' own."""
+        raise UserError(f"the tracker {type(self).__name__} makes no reports")
+
 
 class AnalyzerComponent(Component, ABC):
     """Explains a trained model."""
@@ -141,6 +167,14 @@ class AnalyzerComponent(Component, ABC):
     @abstractmethod
     def build(self, run: AnalysisRun) -> AnalyzerResult:
         """Return figures, tables and images as data. An exception here is reported and does not lose the run."""
+
+
+class HistoryAnalyzer(AnalyzerComponent, ABC):
+    """An analyzer that reads the run's history only: it runs after every epoch too, for the page of the run so far."""
+
+    @abstractmethod
+    def build(self, run: RunHistory) -> AnalyzerResult:
+        """Return figures and tables as data; quickly, for it is called in the training's breaks."""
 
 
 class EvaluatorComponent(Component, ABC):

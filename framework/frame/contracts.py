@@ -96,9 +96,20 @@ class TrainingRun:
         """The learning rate of the first parameter group: the one that the next optimizer step takes."""
         return float(self.optimizers[0].param_groups[0]["lr"])
 
+    @property
+    def momentum(self) -> float | None:
+        """The momentum (Adam's first beta) of that step and group; None if the optimizer has none."""
+        return momentum(self.optimizers[0].param_groups[0])
+
     def stop(self, reason: str) -> None:
         """End the training after this epoch (or step, when called from `on_step_end`), as finished."""
         self.stop_reason = reason
+
+
+def momentum(group: Mapping[str, Any]) -> float | None:
+    """Return a parameter group's momentum (Adam's first beta), None if its optimizer has none."""
+    value = group["betas"][0] if "betas" in group else group.get("momentum")
+    return None if value is None else float(value)
 
 
 class BatchDraws(Protocol):
@@ -131,18 +142,41 @@ class LRProblem:
 
 
 @dataclass(frozen=True)
-class AnalysisRun:
-    """A trained model and everything known of its run, as analyzers see it.
+class SchedulePlan:
+    """The schedule as it was planned before the first step: at `epochs`, the `lrs` and (if any) the `momenta`.
 
-    folder: the run's folder, to read from. metrics: the lines of metrics.jsonl. model: in eval mode, on the device, its
-    weights those of `eval_model`; None only where the analyzer does not need it.
+    Learning rate and momentum are those of the first optimizer's first parameter group.
+    """
+
+    epochs: tuple[float, ...]
+    lrs: tuple[float, ...]
+    momenta: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """What is known of a run while it trains.
+
+    folder: the run's folder, to read from. metrics, timing: the lines of metrics.jsonl and timing.jsonl.
     """
 
     folder: Path
+    metrics: Sequence[Mapping[str, Any]]
+    timing: Sequence[Mapping[str, Any]]
+    plan: SchedulePlan | None
+    lr_finding: LRFinding | None
+
+
+@dataclass(frozen=True)
+class AnalysisRun(RunHistory):
+    """A trained model and everything known of its run, as analyzers see it.
+
+    model: in eval mode, on the device, its weights those of `eval_model`; it answers only those analyzers that declare
+    `needs_model`.
+    """
+
     data: DataSplits
     predictions: Predictions
-    metrics: Sequence[Mapping[str, Any]]
-    lr_finding: LRFinding | None
     model: nn.Module
     cam_layers: Sequence[str]
     device: torch.device
@@ -153,6 +187,9 @@ class AnalysisRun:
     """Test images by number -> (N, H, W, C) uint8: those inputs before they were normalised, to draw on."""
     training_pixels: Callable[[Sequence[int], int], np.ndarray]
     """(training images by number, epoch) -> (N, H, W, C) uint8: as augmented in that epoch."""
+    answer: Callable[[np.ndarray], np.ndarray]
+    """(N, H, W, C) uint8 pixels, as of `evaluation_pixels` -> logits (N, classes) float32, as the run evaluates: for
+    analyzers that declare `needs_model`."""
 
     @property
     def info(self) -> DataInfo:

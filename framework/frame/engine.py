@@ -83,11 +83,12 @@ def train_epoch(job: Job, events: Events) -> None:
         number, job.batch = job.batch, job.batch + 1
         share = len(batch) / steps.group_samples(number)  # of the batches accumulated to this step
         job.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
-        job.meter.add(loss, logits, batch.targets, run.step + 1, run.lr)
+        job.meter.add(loss, logits, batch.targets, run.step + 1, (run.lr, run.momentum))
         if steps.ends_group(number):
-            optimizer_step(job)
+            logged = (run.step + 1) % job.log_every == 0
+            optimizer_step(job, measure=logged)
             run.step += 1
-            if run.step % job.log_every == 0:
+            if logged:
                 job.meter.read()
             events.step_end(job)
         if run.stop_reason:
@@ -95,15 +96,21 @@ def train_epoch(job: Job, events: Events) -> None:
     job.meter.read()
 
 
-def optimizer_step(job: Job) -> None:
-    """Apply the gradients and move the schedules on."""
-    run = job.run
+def optimizer_step(job: Job, *, measure: bool) -> None:
+    """Apply the gradients and move the schedules on. measure: leave the unclipped gradient's norm to the meter."""
+    run, limit = job.run, job.clip_grad_norm
+    norms = []
     for optimizer in run.optimizers:
-        if job.clip_grad_norm is not None:
+        if measure or limit is not None:
             job.scaler.unscale_(optimizer)
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, job.clip_grad_norm)
+            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            if limit is not None:
+                nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+            norms.append(norm)
         job.scaler.step(optimizer)
+    if measure:
+        job.meter.grad_norm = torch.stack(norms).norm()
     job.scaler.update()
     for optimizer in run.optimizers:
         optimizer.zero_grad(set_to_none=True)

@@ -23,17 +23,23 @@ class RunEvents:
     """Implements `engine.Events` for a run that has a folder."""
 
     def __init__(
-        self, folder: RunDir, recipe: Recipe, callbacks: Mapping[str, Callback], trackers: Trackers, console: Console
+        self,
+        folder: RunDir,
+        recipe: Recipe,
+        callbacks: Mapping[str, Callback],
+        trackers: Trackers,
+        console: Console,
+        page: Callable[[], None],
     ) -> None:
         self.folder, self.recipe, self.trackers, self.console = folder, recipe, trackers, console
-        self.callbacks = callbacks
+        self.callbacks, self.page = callbacks, page
         self._saved_callbacks: Mapping[str, Any] = {}
         self.step_calls = overridden(callbacks, "on_step_end")
         self.stop = StopRequest()
         self.best: dict[str, Any] | None = None
         self.elapsed_before = 0.0
         self._started = self._epoch_started = time.monotonic()
-        self._epoch_first = 0
+        self._window = (self._started, 0)  # since when, and from which batch on, the next step line counts
         self._bars = ExitStack()
         self._bar: Bar | None = None
 
@@ -57,7 +63,8 @@ class RunEvents:
             self.checkpoint(job)  # so that a run can be resumed before its first epoch is done
 
     def epoch_start(self, job: Job) -> None:
-        self._epoch_started, self._epoch_first = time.monotonic(), job.batch
+        self._epoch_started = time.monotonic()
+        self._window = (self._epoch_started, job.batch)
         steps = job.run.steps
         self._bar = self._bars.enter_context(self.console.bar(f"epoch {job.run.epoch + 1}/{steps.epochs}"))
         self._bar.set(job.run.step % steps.per_epoch, steps.per_epoch)
@@ -82,9 +89,9 @@ class RunEvents:
             call(metrics)
         run = job.run
         seconds = time.monotonic() - self._epoch_started
-        self._write(job, "epoch", run.epoch, metrics)
-        append_line(self.folder.timing, {"epoch": run.epoch, "seconds": round(seconds, 3)})
+        self._write(job, "epoch", run.epoch, metrics, {"seconds": round(seconds, 3)})
         improved = self._note_best(run.epoch, metrics)
+        self.folder.update_record(best=self.best)
         if improved:
             weights = plain(run.eval_model).state_dict()
             save(self.folder.checkpoints / "best.pt", {**(self.best or {}), "model": weights})
@@ -98,6 +105,8 @@ class RunEvents:
             self.console.say(f"stopped after epoch {run.epoch}: {run.stop_reason}")
         if self.stop.requested:
             raise Interrupted
+        if run.epoch < run.steps.epochs and not run.stop_reason:
+            self.page()
 
     def run_end(self) -> None:
         for call in overridden(self.callbacks, "on_run_end"):
@@ -133,17 +142,24 @@ class RunEvents:
 
     def _write_steps(self, job: Job) -> None:
         means = {f"train/{name}": value for name, value in job.meter.take_window().items()}
-        self._write(job, "step", job.run.step / job.run.steps.per_epoch, means)
+        epoch = job.run.step / job.run.steps.per_epoch
+        (since, first), self._window = self._window, (time.monotonic(), job.batch)
+        rate = (job.batch - first) * job.run.steps.batch_size / (self._window[0] - since)
+        self._write(job, "step", epoch, means, {"images_per_s": round(rate, 1)})
         if self._bar:
-            images = (job.batch - self._epoch_first) * job.run.steps.batch_size
-            rate = images / (time.monotonic() - self._epoch_started)
             self._bar.status(f"loss {means['train/loss']:.4f}  acc {means['train/acc']:.2%}  {rate:,.0f} images/s")
 
-    def _write(self, job: Job, kind: str, epoch: float, metrics: Mapping[str, float]) -> None:
+    def _write(
+        self, job: Job, kind: str, epoch: float, metrics: Mapping[str, float], timing: Mapping[str, float]
+    ) -> None:
         step = job.run.step
         metrics = {**metrics, "lr": job.meter.lr}
-        append_line(self.folder.metrics, {"kind": kind, "epoch": epoch, "step": step, **metrics})
-        self.trackers.log(metrics, epoch, step)
+        if job.meter.momentum is not None:
+            metrics["momentum"] = job.meter.momentum
+        place = {"kind": kind, "epoch": epoch, "step": step}
+        append_line(self.folder.metrics, {**place, **metrics})
+        append_line(self.folder.timing, {**place, **timing})
+        self.trackers.log({**metrics, **{f"perf/{name}": value for name, value in timing.items()}}, epoch, step)
 
 
 def overridden(callbacks: Mapping[str, Callback], method: str) -> list[Callable[..., None]]:

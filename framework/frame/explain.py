@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import torch
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import save as save_tensors
 
-from .analysis import analyze
+from .analysis import analyze, analyze_history
 from .build import Parts
 from .console import Console
-from .contracts import AnalysisRun, TrainingRun
+from .contracts import AnalysisRun, RunHistory, TrainingRun
 from .data import Predictions
 from .engine import predict
 from .lr import read_finding
+from .plan import read_plan
 from .recipe import Recipe
 from .rundir import RunDir, read_lines, write_bytes
 from .state import load_weights, plain
@@ -52,11 +56,9 @@ def explain(
 ) -> int:  # fmt: skip
     """Run the recipe's analyzers and return how many failed."""
     view = AnalysisRun(
-        folder=folder.path,
+        **vars(history(folder)),
         data=parts.data,
         predictions=predictions,
-        metrics=read_lines(folder.metrics),
-        lr_finding=read_finding(folder),
         model=plain(run.eval_model).eval(),
         cam_layers=recipe.model.component.cam_layers(),
         device=parts.backend.device,
@@ -64,5 +66,38 @@ def explain(
         evaluation_inputs=parts.test.inputs,
         evaluation_pixels=parts.test.pixels,
         training_pixels=parts.training.pixels,
+        answer=answers(run, parts),
     )
     return analyze(recipe.analyzers, view, folder.analysis, console.warn, trackers.log_result)
+
+
+def explain_so_far(recipe: Recipe, folder: RunDir) -> None:
+    """Run those of the recipe's analyzers that read the history alone."""
+    analyze_history(recipe.analyzers, history(folder), folder.analysis)
+
+
+def history(folder: RunDir) -> RunHistory:
+    """Return what a run's folder tells of its training so far."""
+    return RunHistory(
+        folder=folder.path,
+        metrics=read_lines(folder.metrics),
+        timing=read_lines(folder.timing),
+        plan=read_plan(folder),
+        lr_finding=read_finding(folder),
+    )
+
+
+def answers(run: TrainingRun, parts: Parts) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function of `AnalysisRun.answer`: pixels (N, H, W, C) uint8 -> logits (N, classes) float32."""
+    pipeline, backend = parts.test, parts.backend
+
+    @torch.inference_mode()
+    def answer(pixels: np.ndarray) -> np.ndarray:
+        logits = []
+        for part in torch.split(torch.from_numpy(pixels), pipeline.batch_size):
+            images = part.to(backend.device).permute(0, 3, 1, 2)  # (N, C, H, W)
+            with backend.autocast():
+                logits.append(parts.answer(run.eval_model, backend.order(pipeline.normalize(images))).float().cpu())
+        return torch.cat(logits).numpy()
+
+    return answer

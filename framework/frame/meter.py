@@ -15,6 +15,7 @@ from torch import Tensor
 from .errors import FrameError
 
 Sums = list[float]  # summed loss, correct, samples
+Rates = tuple[float, float | None]  # learning rate and momentum
 
 
 class NotFinite(FrameError):
@@ -33,12 +34,14 @@ class Meter:
         self.window: list[Sums] = []
         self.totals: Sums = [0.0, 0.0, 0.0]
         self.lr = 0.0  # of the last optimizer step
+        self.momentum: float | None = None
+        self.grad_norm: Tensor | None = None
 
-    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, step: int, lr: float) -> None:
-        """Take a batch's mean loss, logits (N, classes) and targets (N,), of optimizer step `step` at rate `lr`."""
-        self.lr = lr
+    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, step: int, rates: Rates) -> None:
+        """Take a batch's mean loss, logits (N, classes) and targets (N,), of optimizer step `step` with `rates`."""
+        self.lr, self.momentum = rates
         correct = (logits.detach().argmax(1) == targets).sum()
-        self.unread.append((torch.stack([loss.detach().float(), correct.float()]), len(targets), step, lr))
+        self.unread.append((torch.stack([loss.detach().float(), correct.float()]), len(targets), step, self.lr))
 
     def read(self) -> None:
         """Bring what the device holds over, in one transfer. Raises NotFinite."""
@@ -53,10 +56,12 @@ class Meter:
             self.totals = [total + new for total, new in zip(self.totals, self.window[-1], strict=True)]
 
     def take_window(self) -> dict[str, float]:
-        """Return the means since the last call, and begin anew."""
+        """Return the means since the last call, and the gradient's norm if the last step left it; begin anew."""
         sums = [sum(column) for column in zip(*self.window, strict=True)]
         self.window = []
-        return means(sums)
+        norm, self.grad_norm = self.grad_norm, None
+        gradient = {} if norm is None or not math.isfinite(norm) else {"grad_norm": float(norm)}
+        return means(sums) | gradient
 
     def take_epoch(self) -> dict[str, float]:
         """Return the epoch's means, and begin the next epoch."""
@@ -64,10 +69,11 @@ class Meter:
         return means(totals)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"window": self.window, "totals": self.totals, "lr": self.lr}
+        return {"window": self.window, "totals": self.totals, "lr": self.lr, "momentum": self.momentum}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.window, self.totals, self.lr = state["window"], state["totals"], state["lr"]
+        self.window, self.totals = state["window"], state["totals"]
+        self.lr, self.momentum = state["lr"], state["momentum"]
 
 
 def means(sums: Sums) -> dict[str, float]:

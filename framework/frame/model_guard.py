@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @contextmanager
@@ -36,6 +36,19 @@ def untouched(model: nn.Module) -> Iterator[nn.Module]:
         for parameter, requires_grad, grad in parameters:
             parameter.requires_grad_(requires_grad)
             parameter.grad = grad
+
+
+def withheld() -> nn.Module:
+    """Return what an analyzer gets for the model, and to ask it, when it did not say that it needs one."""
+    from torch import nn
+
+    class Withheld(nn.Module):
+        def forward(self, _images: Any) -> Tensor:
+            raise RuntimeError(
+                "this analyzer runs the model without declaring it: set `needs_model = True` on its class"
+            )
+
+    return Withheld()
 
 
 def _hook_tables(module: nn.Module) -> list[Any]:

@@ -33,6 +33,8 @@ class Loaded:
     recipe: Recipe
     plugins: Plugins
     source: Source
+    warnings: list[Problem]
+    """What works and is hardly meant, each with its place."""
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
@@ -50,11 +52,15 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
     refs = tuple(PluginRef(*named) for named in source.plugins)
     if refs:
         plugins = load_plugins(refs)
-    return Loaded(resolve(source, plugins, refs), plugins, source)
+    recipe, warnings = resolve(source, plugins, refs)
+    return Loaded(recipe, plugins, source, source.warnings + warnings)
 
 
-def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...] = ()) -> Recipe:
-    """Check a source's values: the outer shape, each component, how they fit. Raises UserError with all problems."""
+def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...]) -> tuple[Recipe, list[Problem]]:
+    """Check a source's values: the outer shape, each component, how they fit; return the recipe and warnings about it.
+
+    Raises UserError with all problems.
+    """
     check = _Check(source, plugins)
     values = {"name": _default_name(source.path), **source.values}
     outer, problems = validate(RecipeSettings, values, (), source, siblings=("extends", "plugins"))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import numpy as np
+    import numpy.typing as npt
+    from matplotlib.figure import Figure as MatplotlibFigure
 
     from .data import Image
 
 Cell = str | int | float | None
+Color = Literal["blue", "orange", "green", "vermillion", "purple", "sky", "grey"]
+"""The house colours, which readers with a colour vision deficiency can tell apart (`frame.COLORS`)."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,67 @@ class Picture:
 
     name: str
     title: str
-    image: Figure | bytes
+    image: MatplotlibFigure | bytes
     caption: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart: x and y of one length; a y that is None or not finite is a gap.
+
+    pale: drawn thin and faint, for the raw values behind a mean. Bars are centred on their x.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+    color: Color = "blue"
+    kind: Literal["line", "points", "bars"] = "line"
+    dashed: bool = False
+    pale: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line at `x`, with its meaning in words."""
+
+    x: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves, points or bars as data: interactive in the report, a PNG everywhere else.
+
+    x_label, y_label: with their units. percent: y is a share in [0, 1] and is shown in percent. y_range: where the
+    values alone would choose badly. caption: what it shows and how to read it; also its alt text.
+    """
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    series: Sequence[Series]
+    caption: str = ""
+    x_log: bool = False
+    y_log: bool = False
+    percent: bool = False
+    y_range: tuple[float, float] | None = None
+    marks: Sequence[Mark] = ()
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix, (true classes, predicted classes) in numbers: in the report its cells lead to images."""
+
+    name: str
+    title: str
+    classes: Sequence[str]
+    counts: npt.NDArray[np.int64]
+    caption: str = ""
+
+
+Figure: TypeAlias = Picture | Chart | Matrix
 
 
 @dataclass(frozen=True)
@@ -40,7 +103,11 @@ class Table:
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """One test image with what the model made of it. `image` is (H, W, C) uint8, `index` its number in the split."""
+    """One test image with what the model made of it. `image` is (H, W, C) uint8, `index` its number in the split.
+
+    heats: maps over the image by name, (h, w) float in [0, 1] each, such as a layer's class activation map. The report
+    gathers what all analyzers show of one image on that image's page.
+    """
 
     image: Image
     index: int
@@ -49,14 +116,19 @@ class LabelledImage:
     confidence: float
     loss: float
     source: str = ""
+    heats: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class AnalyzerResult:
-    """What an analyzer found. `notes` say what could not be shown and what to do about it."""
+    """What an analyzer found, its figures in the order to show them.
+
+    images: browsable in the report, by class, confidence and right or wrong. notes: what could not be shown and what to
+    do about it.
+    """
 
     title: str
-    pictures: tuple[Picture, ...] = ()
+    figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     images: tuple[LabelledImage, ...] = ()
     scalars: Mapping[str, float] = field(default_factory=dict)

@@ -22,16 +22,17 @@ from .engine import Job, train
 from .environment import describe_environment
 from .errors import FrameError, RunFailed, UserError
 from .events import RunEvents
-from .explain import explain, keep_model, predict_test
+from .explain import explain, explain_so_far, keep_model, predict_test
 from .interrupts import Interrupted
 from .lr import find_lr, save_finding
 from .meter import NotFinite
+from .plan import plan_schedule, save_plan
 from .randomness import seed_everything
 from .recipe import Recipe, unique_names
 from .report import write_report
 from .resolve import Loaded, load_recipe
 from .rundir import RunDir, create_run, open_run, write_json
-from .saved_recipe import save_recipe
+from .saved_recipe import origins, save_recipe
 from .state import load_last, restore
 from .tracking import Trackers
 
@@ -61,8 +62,8 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
     console.say(f"run       {folder.path}")
     describe(parts, console)
     trackers = Trackers(console.warn)
-    with supervised(folder, trackers, console):
-        folder.update_record(watched=recipe.watched)
+    with supervised(folder, recipe, trackers, console):
+        folder.update_record(watched=recipe.watched, epochs=recipe.train.epochs, recipe=origins(loaded.source, recipe))
         write_json(folder.environment, describe_environment(parts.backend, loaded.plugins, data.checksum))
         finding = find_lr(parts, console)
         if finding:
@@ -101,7 +102,7 @@ def resume(path: Path, console: Console) -> Outcome:
     parts = build(loaded.recipe, load_data(loaded.recipe))
     console.log = folder.log
     trackers = Trackers(console.warn)
-    with supervised(folder, trackers, console):
+    with supervised(folder, loaded.recipe, trackers, console):
         for note in notes:
             console.warn(note)
         job, events = assemble(parts, loaded.recipe, folder, trackers, console, resumed=True)
@@ -133,6 +134,8 @@ def assemble(
     schedulers = []
     if recipe.scheduler:
         with blame("scheduler", recipe.scheduler):
+            if not resumed:
+                save_plan(folder, plan_schedule(recipe.scheduler.component, optimizers[0], parts.steps))
             schedulers = [recipe.scheduler.component.build(optimizer, parts.steps) for optimizer in optimizers]
     run = TrainingRun(
         name=recipe.name,
@@ -166,7 +169,11 @@ def assemble(
         log_every=recipe.train.log_every,
     )
     trackers.start(recipe.trackers, run)
-    return job, RunEvents(folder, recipe, callbacks, trackers, console)
+
+    def page() -> None:
+        report(folder, recipe, console, so_far=True)
+
+    return job, RunEvents(folder, recipe, callbacks, trackers, console, page)
 
 
 def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outcome:
@@ -195,7 +202,7 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
 
 
 @contextmanager
-def supervised(folder: RunDir, trackers: Trackers, console: Console) -> Iterator[None]:
+def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Console) -> Iterator[None]:
     """Keep run.json, the trackers and the report true to what happens inside, however it ends."""
     started = time.monotonic()
     before = folder.read_record().get("seconds", 0.0) if folder.record.is_file() else 0.0
@@ -223,15 +230,23 @@ def supervised(folder: RunDir, trackers: Trackers, console: Console) -> Iterator
             (folder.path / "error.txt").write_text(traceback.format_exc())
         raise RunFailed(f"{error}. The traceback is in {folder.path / 'error.txt'}") from problem
     finally:
-        trackers.finish(state)
         seconds = round(before + time.monotonic() - started, 1)
         with suppress(OSError):
             folder.update_record(state=state, error=error or None, ended=now(), seconds=seconds)
-        try:
-            write_report(folder)
+        report(folder, recipe, console, so_far=state != "finished")
+        trackers.finish(state)  # last, so that they can take the report along
+        if folder.report.is_file():
             console.say(f"report    {folder.report}")
-        except Exception as problem:  # the run's result stands without its page
-            console.warn(f"the report could not be written: {type(problem).__name__}: {problem}")
+
+
+def report(folder: RunDir, recipe: Recipe, console: Console, *, so_far: bool) -> None:
+    """Write the report, its curves `so_far` where the analyzers have not run; the run's result stands without it."""
+    try:
+        if so_far:
+            explain_so_far(recipe, folder)
+        write_report(folder)
+    except Exception as problem:
+        console.warn(f"the report could not be written: {type(problem).__name__}: {problem}")
 
 
 ADVICE = (

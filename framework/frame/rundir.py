@@ -88,6 +88,10 @@ class RunDir:
         return self.path / "environment.json"
 
     @property
+    def schedule(self) -> Path:
+        return self.path / "schedule.json"
+
+    @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 

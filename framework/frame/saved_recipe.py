@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from .recipe import Recipe
 from .rundir import RunDir, sha256, write_text
+from .source import COMMAND_LINE, Source
+from .yamlfile import dotted
 
 
 def save_recipe(folder: RunDir, recipe: Recipe) -> None:
@@ -25,6 +28,17 @@ def save_recipe(folder: RunDir, recipe: Recipe) -> None:
     if hashes:
         folder.update_record(plugin_files=hashes)
     write_text(folder.recipe, as_yaml(values))
+
+
+def origins(source: Source, recipe: Recipe) -> dict[str, Any]:
+    """Return what did not come from the recipe's file: the overridden keys, and those that the LR finder fills in."""
+    found = [
+        f"{section}.{name}"
+        for section, named in (("optimizer", recipe.optimizer), ("scheduler", recipe.scheduler))
+        for name in (named.component.auto_fields() if named else ())
+    ]
+    overrides = [dotted(key) for key, place in source.places.items() if place == COMMAND_LINE]
+    return {"file": str(source.path), "overrides": overrides, "found": found}
 
 
 def as_yaml(values: dict[str, object]) -> str:

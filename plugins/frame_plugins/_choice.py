@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ._figures import shorten
+from frame import shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from frame import AnalysisRun, Predictions
 
-Order = Literal["confidence", "first", "random"]
+Order = Literal["confidence", "least_confident", "loss", "first", "random"]
 
 
 def choose(predictions: Predictions, *, correct: bool, order: Order, count: int, seed: int) -> npt.NDArray[np.int64]:
@@ -20,11 +20,11 @@ def choose(predictions: Predictions, *, correct: bool, order: Order, count: int,
     import numpy as np
 
     candidates = np.flatnonzero(predictions.correct == correct)
-    if order == "confidence":
-        candidates = candidates[np.argsort(-predictions.confidence[candidates], kind="stable")]
-    elif order == "random":
-        candidates = np.random.default_rng(seed).permutation(candidates)
-    return candidates[:count]
+    if order == "random":
+        return np.random.default_rng(seed).permutation(candidates)[:count]
+    confidence, losses = predictions.confidence, predictions.losses
+    ranks = {"confidence": -confidence, "least_confident": confidence, "loss": -losses, "first": 0 * losses}
+    return candidates[np.argsort(ranks[order][candidates], kind="stable")][:count]
 
 
 def verdict(run: AnalysisRun, index: int, width: int = 22) -> str:

@@ -6,27 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, Table, hookimpl
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Matrix, Picture, Table, hookimpl, shorten
 
-from ._figures import INK, house_style, new_figure, shorten
+from ._figures import WRONG
+from ._labelled import COLUMNS, MOST_ROWS, ImageRow, image_rows, labelled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    Cells = list[tuple[int, int]]
 
 TITLE = "Confusion matrix"
-ANNOTATED = 20
-"""Up to this many classes, each cell says its count."""
-NAMED = 50
-"""Up to this many classes, each row says its class; above, some of them do."""
+PAIRS = "Most confused pairs"
+MOST_IMAGES = 600
+"""Images of all cells together; with many classes, those of the fullest cells."""
 
 
 class Confusion(AnalyzerComponent):
     """Confusion matrix of the test set, precision, recall and F1 of each class, and the pairs most often confused."""
 
     pairs: int = Field(10, ge=0)
-    """Number of confused pairs in their table."""
+    """Number of confused pairs in their table, and in their picture, which has 20 rows at most."""
+    images_per_cell: int = Field(6, ge=0, le=50)
+    """Number of images to browse for each cell of the matrix, the most confident ones; 600 in all at most."""
 
     def build(self, run: AnalysisRun) -> AnalyzerResult:
         from sklearn.metrics import confusion_matrix
@@ -34,13 +36,19 @@ class Confusion(AnalyzerComponent):
         classes, predictions = run.data.classes, run.predictions
         matrix = confusion_matrix(predictions.targets, predictions.predicted, labels=range(len(classes)))
         caption = (
-            "Test images of each true class (row) by predicted class (column), in numbers. The colour is the share of "
-            "the row, on a scale that shows small shares too; right answers lie on the diagonal."
+            "Test images of each true class (row) by predicted class (column), in numbers and as shares of the row, "
+            "which the colour shows on a scale that tells small ones apart; right answers lie on the diagonal. Look "
+            "for cells that stand out: two classes that look alike, or labels that mix them up."
         )
+        mistakes = confused_cells(matrix)
+        cells = mistakes + [(c, c) for c in range(len(classes)) if matrix[c, c]]
+        pairs = mistakes[: self.pairs]
+        picture = [pairs_picture(run, matrix, pairs[:MOST_ROWS])] if pairs else []
         return AnalyzerResult(
             TITLE,
-            pictures=(Picture("confusion", TITLE, draw(matrix, classes), caption),),
-            tables=(per_class(run), confused_pairs(matrix, classes, self.pairs)),
+            figures=(Matrix("confusion", TITLE, classes, matrix, caption), *picture),
+            tables=(per_class(run), confused_pairs(matrix, classes, pairs)),
+            images=tuple(labelled(run, cell_images(run, cells, self.images_per_cell))),
         )
 
 
@@ -64,64 +72,59 @@ def per_class(run: AnalysisRun) -> Table:
     return Table("per_class", "Scores of each class", ("class", "precision", "recall", "F1", "images"), rows, caption)
 
 
-def confused_pairs(matrix: npt.NDArray[Any], classes: tuple[str, ...], count: int) -> Table:
-    """The most frequent mistakes: true class, predicted class, how often, and the share of the true class."""
+def confused_cells(matrix: npt.NDArray[Any]) -> Cells:
+    """Return the cells of mistakes that have any, (true, predicted), the fullest first."""
     import numpy as np
 
-    mistakes = matrix * (1 - np.eye(len(classes), dtype=matrix.dtype))
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:count]
+    mistakes = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
+    order = np.argsort(-mistakes, axis=None, kind="stable")[: np.count_nonzero(mistakes)]
+    return [(int(true), int(predicted)) for true, predicted in zip(*np.unravel_index(order, matrix.shape), strict=True)]
+
+
+def confused_pairs(matrix: npt.NDArray[Any], classes: tuple[str, ...], cells: Cells) -> Table:
+    """The most frequent mistakes: true class, predicted class, how often, and the share of the true class."""
     rows = [
-        (classes[true], classes[predicted], int(mistakes[true, predicted]), round(float(share), 4))
-        for true, predicted in zip(*np.unravel_index(order, mistakes.shape), strict=True)
-        if mistakes[true, predicted]
-        for share in [mistakes[true, predicted] / matrix[true].sum()]
+        (classes[true], classes[predicted], int(count), round(float(count / matrix[true].sum()), 4))
+        for true, predicted in cells
+        for count in [matrix[true, predicted]]
     ]
     columns = ("true", "predicted", "images", "share of true class")
-    return Table("confused_pairs", "Most confused pairs", columns, rows, "The most frequent mistakes.")
+    return Table("confused_pairs", PAIRS, columns, rows, "The most frequent mistakes.")
 
 
-def draw(matrix: npt.NDArray[Any], classes: tuple[str, ...]) -> Figure:
-    """Draw the matrix; its cells are annotated and its rows named as far as there is room."""
-    from matplotlib.colors import PowerNorm
-
-    share = matrix / matrix.sum(axis=1, keepdims=True).clip(1)
-    with house_style():
-        figure = new_figure(8.0)
-        axes = figure.add_subplot()
-        image = axes.imshow(share, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
-        axes.set(title=TITLE, xlabel="predicted class", ylabel="true class")
-        axes.spines[:].set_visible(False)
-        name_classes(axes, classes)
-        if len(classes) <= ANNOTATED:
-            annotate(axes, matrix, share)
-        bar = figure.colorbar(image, ax=axes, shrink=0.6, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format="{x:.0%}")
-        bar.set_label("share of the true class")
-        bar.ax.tick_params(labelsize=8)
-    return figure
+def pairs_picture(run: AnalysisRun, matrix: npt.NDArray[Any], cells: Cells) -> Picture:
+    """Return the images of the most frequent mistakes, a row for each pair."""
+    classes, rows = run.data.classes, []
+    for true, predicted in cells:
+        images = labelled(run, cell_images(run, [(true, predicted)], COLUMNS))
+        count = int(matrix[true, predicted])
+        names = f"{shorten(classes[true], 16)}\n→ {shorten(classes[predicted], 16)}"
+        captions = [f"{100 * image.confidence:.1f} %\n#{image.index}" for image in images]
+        rows.append(ImageRow(f"{names}\n{count:,} image{'s' if count > 1 else ''}", images, captions))
+    caption = (
+        f"The most frequent mistakes, a row for each pair (true class → predicted class, number of images), with up to "
+        f"{COLUMNS} images, the most confident first. Above each: confidence, and its number in the test set. If the "
+        "images of a pair look alike to you too, more of them, larger images or better labels help; if not, the model "
+        "misses what tells them apart."
+    )
+    return Picture("confused_pairs", PAIRS, image_rows(rows, title=PAIRS, color=WRONG), caption)
 
 
-def name_classes(axes: Axes, classes: tuple[str, ...]) -> None:
-    """Name the rows and columns: all of them, or every n-th where there are many."""
-    shown = range(0, len(classes), -(-len(classes) // NAMED))
-    names = [shorten(classes[i], 18) for i in shown]
-    size = 9 if len(classes) <= ANNOTATED else 6.5
-    axes.set_xticks(list(shown), names, rotation=45 if len(classes) <= ANNOTATED else 90, fontsize=size)
-    axes.set_yticks(list(shown), names, fontsize=size)
-    if len(classes) <= ANNOTATED:
-        for label in axes.get_xticklabels():
-            label.set(ha="right", rotation_mode="anchor")
-    axes.tick_params(length=0)
+def cell_images(run: AnalysisRun, cells: Cells, count: int) -> list[int]:
+    """Return the numbers of up to `count` images of each cell, the most confident first."""
+    import numpy as np
 
-
-def annotate(axes: Axes, matrix: npt.NDArray[Any], share: npt.NDArray[Any]) -> None:
-    """Write each count into its cell, in the colour that reads on it; zeros stay empty."""
-    size = 9 if len(matrix) <= 12 else 6.5
-    for (row, column), count in ((place, matrix[place]) for place in zip(*matrix.nonzero(), strict=True)):
-        color = "white" if share[row, column] > 0.35 else INK
-        axes.text(column, row, f"{count}", ha="center", va="center", color=color, fontsize=size)
+    order = np.argsort(-run.predictions.confidence, kind="stable")
+    place = run.predictions.targets[order] * run.data.info.num_classes + run.predictions.predicted[order]
+    chosen: list[int] = []
+    for true, predicted in cells:
+        if len(chosen) >= MOST_IMAGES:
+            break
+        chosen += order[place == true * run.data.info.num_classes + predicted][:count].tolist()
+    return chosen[:MOST_IMAGES]
 
 
 @hookimpl
 def frame_components() -> dict[str, type[Component]]:
-    """Offer this module\'s components by name."""
+    """Offer this module's components by name."""
     return {"confusion": Confusion}

@@ -1,134 +1,137 @@
-"""How the training went: loss, accuracy and learning rate."""
+"""How the training went: loss, accuracy, learning rate, gradient and throughput, over the epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, hookimpl
-
-from ._figures import BLUE, GREEN, ORANGE, PURPLE, house_style, line_axes, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from frame import AnalyzerResult, Chart, Color, Component, HistoryAnalyzer, RunHistory, Series, hookimpl
 
 Lines = Sequence[Mapping[str, Any]]
+Points = tuple[list[float], list[float]]
 TITLE = "Training curves"
 SMOOTH_FROM = 150
 """Curves with more points than this are drawn pale, with their running mean over them."""
+NAMES = {"val": "validation", "test": "test"}
 
 
-class Curves(AnalyzerComponent):
-    """Loss and accuracy over the training, training against test accuracy, and the learning rate as it really was."""
+class Curves(HistoryAnalyzer):
+    """Loss and accuracy, the learning rate and momentum as planned and as run, the gradient's norm, and throughput.
 
-    def build(self, run: AnalysisRun) -> AnalyzerResult:
+    Training values are means over the steps since the last line, those of the test (or validation) set of each epoch.
+    """
+
+    def build(self, run: RunHistory) -> AnalyzerResult:
         steps = [line for line in run.metrics if line["kind"] == "step"]
         epochs = [line for line in run.metrics if line["kind"] == "epoch"]
-        if not epochs:
-            return AnalyzerResult(TITLE, notes=("No epoch was finished, so there is no curve to draw.",))
-        held_out = "val" if "val/acc" in epochs[-1] else "test"
-        name = {"val": "validation", "test": "test"}[held_out]
-        pictures = [
-            Picture(
-                "curves",
-                "Loss and accuracy",
-                four_curves(steps, epochs, held_out, name),
-                f"Loss and accuracy: on the training batches while the network learns, and on the {name} set "
-                "after each epoch. A thin pale line is the single batches, the strong one their running mean.",
-            ),
-            Picture(
-                "accuracy",
-                f"Training against {name} accuracy",
-                two_accuracies(epochs, held_out, name),
-                f"Accuracy of each epoch. Training accuracy is measured on augmented images while the weights change; "
-                f"the distance between the lines is what does not carry over to the {name} set.",
-            ),
+        if not steps and not epochs:
+            return AnalyzerResult(TITLE, notes=("No step was logged yet, so there is no curve to draw.",))
+        held_out = next((split for split in NAMES if any(f"{split}/acc" in line for line in epochs)), "test")
+        charts = [
+            *learning(steps, epochs, held_out),
+            *schedule(run, steps or epochs),
+            gradient(steps),
+            throughput([line for line in run.timing if "images_per_s" in line]),
         ]
-        if series(steps or epochs, "lr")[0]:
-            caption = "The learning rate that each optimizer step really used."
-            pictures.append(Picture("learning_rate", "Learning rate", schedule(steps or epochs), caption))
-        return AnalyzerResult(TITLE, pictures=tuple(pictures))
+        return AnalyzerResult(TITLE, figures=tuple(chart for chart in charts if chart is not None))
 
 
-def series(lines: Lines, key: str) -> tuple[list[float], list[float]]:
+def points(lines: Lines, key: str) -> Points:
     """Return a metric's epochs and values, where it was written and finite."""
-    points = [(line["epoch"], line[key]) for line in lines if line.get(key) is not None and isfinite(line[key])]
-    return [epoch for epoch, _ in points], [value for _, value in points]
+    found = [(line["epoch"], line[key]) for line in lines if line.get(key) is not None and isfinite(line[key])]
+    return [epoch for epoch, _ in found], [value for _, value in found]
 
 
-def draw(axes: Axes, lines: Lines, key: str, color: str, label: str = "") -> None:
-    """Draw a metric over the epochs: points if there are few, a running mean over a pale line if there are many."""
+def curve(name: str, found: Points, color: Color) -> list[Series]:
+    """Return a curve: as it is if it has few points, a running mean over its pale values if it has many."""
     import numpy as np
 
-    x, y = series(lines, key)
+    x, y = found
     if len(x) <= SMOOTH_FROM:
-        axes.plot(x, y, color=color, label=label, marker="o" if len(x) <= 40 else "", markersize=4)
-    else:
-        window = len(x) // 50
-        mean = np.convolve(y, np.ones(window) / window, mode="valid")
-        axes.plot(x, y, color=color, alpha=0.3, linewidth=0.7)
-        axes.plot(x[window // 2 :][: len(mean)], mean, color=color, label=label)
-    if key.endswith("/acc"):
-        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}")
+        return [Series(name, x, y, color)] if x else []
+    window = len(x) // 50
+    mean = np.convolve(y, np.ones(window) / window, mode="valid").tolist()
+    smooth = Series(f"{name}, running mean", x[window // 2 :][: len(mean)], mean, color)
+    return [Series(f"{name}, as logged", x, y, color, pale=True), smooth]
 
 
-def four_curves(steps: Lines, epochs: Lines, held_out: str, name: str) -> Figure:
-    """Training loss and accuracy (per step, or per epoch where no step was logged) above those of the held-out set."""
-    often = "per step" if steps else "per epoch"
-    panels = (
-        (steps or epochs, "train/loss", f"Training loss, {often}", "loss", BLUE),
-        (steps or epochs, "train/acc", f"Training accuracy, {often}", "accuracy (%)", BLUE),
-        (epochs, f"{held_out}/loss", f"{name.capitalize()} loss, per epoch", "loss", ORANGE),
-        (epochs, f"{held_out}/acc", f"{name.capitalize()} accuracy, per epoch", "accuracy (%)", ORANGE),
+def learning(steps: Lines, epochs: Lines, held_out: str) -> Iterable[Chart | None]:
+    """Yield loss and accuracy: the training's per step, and both sets' per epoch."""
+    name = NAMES[held_out]
+    for metric, title, unit in (("loss", "Loss", "cross-entropy"), ("acc", "Accuracy", "accuracy (%)")):
+        percent = metric == "acc"
+        train, held = points(epochs, f"train/{metric}"), points(epochs, f"{held_out}/{metric}")
+        yield chart(
+            f"{metric}_epochs",
+            f"{title} per epoch: training and {name}",
+            unit,
+            [*curve("training", train, "blue"), *curve(name, held, "orange")],
+            "Training values are measured on augmented images while the weights change; the distance between the "
+            f"curves is what does not carry over to the {name} set.{best(held, name, percent)}",
+            percent=percent,
+        )
+        yield chart(
+            f"{metric}_steps",
+            f"Training {title.lower()} per step",
+            unit,
+            curve("training", points(steps, f"train/{metric}"), "blue"),
+            "On the training batches, while the network learns: a mean over the steps since the point before.",
+            percent=percent,
+        )
+
+
+def best(held: Points, name: str, percent: bool) -> str:
+    """Say which epoch was the best on the held-out set."""
+    x, y = held
+    if not y:
+        return ""
+    value = max(y) if percent else min(y)
+    said = f"accuracy was {value:.2%}" if percent else f"loss was {value:.4f}"
+    return f" The best {name} {said}, in epoch {x[y.index(value)]:g}."
+
+
+def schedule(run: RunHistory, lines: Lines) -> Iterable[Chart | None]:
+    """Yield the learning rate and the momentum, as planned and as run."""
+    plan = run.plan
+    for key, title, planned in (
+        ("lr", "Learning rate", plan.lrs if plan else ()),
+        ("momentum", "Momentum", plan.momenta if plan else ()),
+    ):
+        x, y = points(lines, key)
+        if key == "momentum" and len({*y, *planned}) < 2:
+            continue
+        series = [Series("as run", x, y, "green")] if x else []
+        if plan and planned:  # last, so that it lies on top of a run that kept to it
+            series.append(Series("as planned", plan.epochs, planned, "orange", dashed=True))
+        caption = f"The {title.lower()} that each optimizer step used, over what the schedule planned before the first."
+        yield chart(key, title, title.lower(), series, caption)
+
+
+def gradient(steps: Lines) -> Chart | None:
+    """Return the norm of the whole gradient."""
+    caption = (
+        "The L2 norm of the whole gradient at the logged steps, before any clipping. A norm that grows by orders of "
+        "magnitude precedes a loss that diverges; clip a little above its usual height (train.clip_grad_norm)."
     )
-    with house_style():
-        figure = new_figure(6.2)
-        for number, (lines, key, title, ylabel, color) in enumerate(panels, start=1):
-            axes = line_axes(figure, (2, 2, number), title, "epoch", ylabel)
-            draw(axes, lines, key, color)
-            fit_epochs(axes, epochs)
-    return figure
+    series = curve("gradient", points(steps, "train/grad_norm"), "purple")
+    return chart("grad_norm", "Gradient norm", "L2 norm (log scale)", series, caption, y_log=True)
 
 
-def two_accuracies(epochs: Lines, held_out: str, name: str) -> Figure:
-    """Training and held-out accuracy of each epoch in one plot, the best one named."""
-    x, y = series(epochs, f"{held_out}/acc")
-    with house_style():
-        figure = new_figure(4.2)
-        axes = line_axes(figure, (1, 1, 1), f"Training against {name} accuracy", "epoch", "accuracy (%)")
-        draw(axes, epochs, "train/acc", BLUE, "training")
-        best = f" (best: {100 * max(y):.2f} % in epoch {x[y.index(max(y))]:g})" if y else ""
-        draw(axes, epochs, f"{held_out}/acc", ORANGE, name + best)
-        axes.legend(loc="best")
-        fit_epochs(axes, epochs)
-    return figure
+def throughput(timing: Lines) -> Chart | None:
+    """Return the images per second of the training."""
+    caption = "Training images per second of wall time, evaluation left out. Dips are other work, or slow data."
+    series = curve("training", points(timing, "images_per_s"), "sky")
+    top = max((value for each in series for value in each.y if value is not None), default=1.0)
+    return chart("throughput", "Throughput", "images/s", series, caption, y_range=(0.0, 1.08 * top))
 
 
-def schedule(lines: Lines) -> Figure:
-    """The learning rate, and momentum below it where it was logged."""
-    panels = [("lr", "Learning rate", GREEN)] + [("momentum", "Momentum", PURPLE)] * bool(series(lines, "momentum")[0])
-    with house_style():
-        figure = new_figure(0.6 + 2.8 * len(panels))
-        for number, (key, title, color) in enumerate(panels, start=1):
-            axes = line_axes(figure, (len(panels), 1, number), title, "epoch", title.lower())
-            x, y = series(lines, key)
-            axes.plot(x, y, color=color, marker="o" if len(x) <= 40 else "", markersize=4)
-            fit_epochs(axes, lines)
-    return figure
-
-
-def fit_epochs(axes: Axes, lines: Lines) -> None:
-    """Let the axis run from the start to the last epoch, with ticks at whole epochs."""
-    from matplotlib.ticker import MaxNLocator
-
-    last = max(line["epoch"] for line in lines)
-    axes.set_xlim(-0.02 * last, 1.02 * last)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+def chart(name: str, title: str, unit: str, series: list[Series], caption: str, **more: Any) -> Chart | None:
+    """Return a chart over the epochs, None if there is nothing to draw."""
+    return Chart(name, title, "epoch", unit, series, caption, **more) if series else None
 
 
 @hookimpl
 def frame_components() -> dict[str, type[Component]]:
-    """Offer this module\'s components by name."""
+    """Offer this module's components by name."""
     return {"curves": Curves}

@@ -3,98 +3,157 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, LabelledImage, Picture, Table, hookimpl
+from frame import (
+    AnalysisRun,
+    AnalyzerComponent,
+    AnalyzerResult,
+    Component,
+    LabelledImage,
+    Picture,
+    hookimpl,
+    shorten,
+)
 
 from ._choice import Order, choose, shortage, verdict
 from ._figures import RIGHT, WRONG, image_grid
+from ._labelled import COLUMNS, MOST_ROWS, ImageRow, image_rows, image_table, labelled
 
-ORDERS = {"confidence": "the most confident first", "first": "the first of the test set", "random": "drawn at random"}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ORDERS: dict[Order, str] = {
+    "confidence": "the most confident",
+    "least_confident": "the least confident",
+    "loss": "the highest losses",
+    "first": "the first of the test set",
+    "random": "drawn at random",
+}
+HINTS: dict[tuple[bool, Order], str] = {
+    (True, "confidence"): "What the model takes for typical.",
+    (True, "least_confident"): "Right by little: what the model finds hard. More training images like these help most.",
+    (True, "loss"): "Right by little: what the model finds hard. More training images like these help most.",
+    (True, "random"): "A fair sample of what the model gets right.",
+    (False, "confidence"): (
+        "Look here first for wrong labels and for classes that overlap; if neither, the model follows a wrong cue, "
+        "which Grad-CAM may show."
+    ),
+    (False, "least_confident"): "Close to the border between classes: the mistakes that longer training may mend.",
+    (False, "loss"): "They weigh most in the test loss; wrong and doubtful labels gather here.",
+    (False, "random"): "A fair sample of the mistakes.",
+}
+"""What to make of (right ones or not, in this order)."""
 
 
 class Correct(AnalyzerComponent):
-    """Test images that the model classified rightly, each with its class and the confidence."""
+    """Test images that the model classified rightly, each with its class, the confidence, its number and its file."""
 
-    count: int = Field(25, gt=0, le=400)
-    """Number of images."""
+    count: int | None = Field(None, gt=0, le=400)
+    """Number of images; by default 25, or 8 of each class with `per_class`."""
     order: Order = "random"
-    """Which ones: the most `confidence`, the `first` of the test set, or `random` (drawn with the run's seed)."""
+    """Which ones: the most (`confidence`) or `least_confident`, the highest `loss`, the `first` of the test set, or
+    `random` (drawn with the run's seed)."""
+    per_class: bool = False
+    """Whether to choose `count` images of each true class, a row for each, instead of `count` in all."""
 
     def build(self, run: AnalysisRun) -> AnalyzerResult:
-        return gallery(run, correct=True, order=self.order, count=self.count)
+        return gallery(run, self, correct=True)
 
 
 class Misclassified(AnalyzerComponent):
-    """Test images that the model classified wrongly, each with the true and the predicted class and the confidence."""
+    """Test images that the model classified wrongly: true and predicted class, confidence, number and file of each."""
 
-    count: int = Field(25, gt=0, le=400)
-    """Number of images."""
+    count: int | None = Field(None, gt=0, le=400)
+    """Number of images; by default 25, or 8 of each class with `per_class`."""
     order: Order = "confidence"
-    """Which ones: the most `confidence`, the `first` of the test set, or `random` (drawn with the run's seed)."""
+    """Which ones: the most (`confidence`) or `least_confident`, the highest `loss`, the `first` of the test set, or
+    `random` (drawn with the run's seed)."""
+    per_class: bool = False
+    """Whether to choose `count` images of each true class, a row for each, instead of `count` in all."""
 
     def build(self, run: AnalysisRun) -> AnalyzerResult:
-        return gallery(run, correct=False, order=self.order, count=self.count)
+        return gallery(run, self, correct=False)
 
 
-def gallery(run: AnalysisRun, *, correct: bool, order: Order, count: int) -> AnalyzerResult:
-    """Return the picture grid, the images themselves and a table of them."""
-    chosen = choose(run.predictions, correct=correct, order=order, count=count, seed=run.seed)
-    name, title = ("correct", "Correctly classified") if correct else ("misclassified", "Misclassified")
-    total = int((run.predictions.correct == correct).sum())
-    scalars = {"images": float(total), "share": total / len(run.predictions.targets)}
-    notes = shortage(len(chosen), count, correct=correct)
-    if not len(chosen):
-        return AnalyzerResult(title, scalars=scalars, notes=notes)
-    indices = [int(index) for index in chosen]
-    images = labelled(run, indices)
-    heading = "class" if correct else "true class → predicted class"
-    figure = image_grid(
-        [image.image for image in images],
-        [verdict(run, index) for index in indices],
-        title=f"{title}: {heading}, and confidence",
-        color=RIGHT if correct else WRONG,
-    )
-    caption = (
-        f"{len(images)} of {total:,} {title.lower()} test images, {ORDERS[order]}. Above each: {heading}, confidence."
-    )
+def gallery(run: AnalysisRun, settings: Correct | Misclassified, *, correct: bool) -> AnalyzerResult:
+    """Return the picture, the images themselves and a table of them."""
+    order, targets = settings.order, run.predictions.targets
+    wanted = settings.count or (COLUMNS if settings.per_class else 25)
+    name, each = "correct" if correct else "misclassified", ", for each class" if settings.per_class else ""
+    title = f"{name.title()}: {ORDERS[order]}{each}"
+    candidates = choose(run.predictions, correct=correct, order=order, count=len(targets), seed=run.seed)
+    scalars = {"images": float(len(candidates)), "share": len(candidates) / len(targets)}
+    if not len(candidates):
+        return AnalyzerResult(title, scalars=scalars, notes=shortage(0, wanted, correct=correct))
+    if settings.per_class:
+        groups = [candidates[targets[candidates] == c][:wanted] for c in range(run.data.info.num_classes)]
+        images = labelled(run, [index for group in groups for index in group])
+        notes = without(run, images, correct=correct)
+        figure, above = rows_picture(run, images, title, correct=correct, losses=order == "loss")
+    else:
+        images = labelled(run, candidates[:wanted].tolist())
+        notes = shortage(len(images), wanted, correct=correct)
+        figure, above = grid_picture(run, images, title, correct=correct, losses=order == "loss")
+    caption = f"{len(images)} of {len(candidates):,} {name} test images: {ORDERS[order]}{each}. Above each: {above}."
     return AnalyzerResult(
         title,
-        pictures=(Picture(name, title, figure, caption),),
-        tables=(table(name, title, images),),
+        figures=(Picture(name, title, figure, f"{caption} {HINTS.get((correct, order), '')}".strip()),),
+        tables=(image_table(name, title, images),),
         images=tuple(images),
         scalars=scalars,
         notes=notes,
     )
 
 
-def labelled(run: AnalysisRun, indices: Sequence[int]) -> list[LabelledImage]:
-    """Return test images with what the model made of them."""
-    predictions, classes = run.predictions, run.data.classes
-    pixels = run.evaluation_pixels(indices)  # (N, H, W, C) uint8
-    return [
-        LabelledImage(
-            image=image,
-            index=index,
-            target=classes[predictions.targets[index]],
-            predicted=classes[predictions.predicted[index]],
-            confidence=float(predictions.confidence[index]),
-            loss=float(predictions.losses[index]),
-            source=run.data.test.source(index),
-        )
-        for image, index in zip(pixels, indices, strict=True)
-    ]
+def without(run: AnalysisRun, images: Sequence[LabelledImage], *, correct: bool) -> tuple[str, ...]:
+    """Return the note that names the classes without an image; none if all have one."""
+    found = {image.target for image in images}
+    missing = [name for name in run.data.classes if name not in found]
+    if not missing:
+        return ()
+    kind = "rightly classified image" if correct else "mistake"
+    return (f"No {kind} among the test images of: {shorten(', '.join(missing), 200)}.",)
 
 
-def table(name: str, title: str, images: Sequence[LabelledImage]) -> Table:
-    """Return the images' facts, a row each."""
-    rows = [(i.index, i.target, i.predicted, round(i.confidence, 6), round(i.loss, 6), i.source) for i in images]
-    columns = ("index", "true", "predicted", "confidence", "loss", "source")
-    return Table(name, title, columns, rows, "index: the image's number in the test set. loss: its cross-entropy.")
+def grid_picture(
+    run: AnalysisRun, images: Sequence[LabelledImage], title: str, *, correct: bool, losses: bool
+) -> tuple[Figure, str]:
+    """Return the images in a grid, and what is said above each."""
+    above = f"{'class' if correct else 'true class → predicted class'}, confidence, number{', loss' if losses else ''}"
+    captions = [f"{verdict(run, image.index)} · #{image.index}{loss(image, losses)}" for image in images]
+    color = RIGHT if correct else WRONG
+    return image_grid([image.image for image in images], captions, title=title, color=color), above
+
+
+def rows_picture(
+    run: AnalysisRun, images: Sequence[LabelledImage], title: str, *, correct: bool, losses: bool
+) -> tuple[Figure, str]:
+    """Return the images in rows, one for each true class, and what is said above each."""
+    above = f"{'' if correct else 'predicted class, '}confidence, number{', loss' if losses else ''}"
+    rows = []
+    for name in run.data.classes:
+        group = [image for image in images if image.target == name][:COLUMNS]
+        predicted = ["" if correct else f"→ {shorten(image.predicted, 11)}\n" for image in group]
+        captions = [
+            f"{first}{100 * image.confidence:.1f} %\n#{image.index}{loss(image, losses)}"
+            for first, image in zip(predicted, group, strict=True)
+        ]
+        if group:
+            rows.append(ImageRow(shorten(name, 18), group, captions))
+    if len(rows) > MOST_ROWS:
+        above += f". The picture has the first {MOST_ROWS} of {len(rows)} classes, the table all"
+    return image_rows(rows[:MOST_ROWS], title=title, color=RIGHT if correct else WRONG), above
+
+
+def loss(image: LabelledImage, shown: bool) -> str:
+    """Return the line that says an image's loss, if it is to be shown."""
+    return f"\nloss {image.loss:.2f}" if shown else ""
 
 
 @hookimpl
 def frame_components() -> dict[str, type[Component]]:
-    """Offer this module\'s components by name."""
+    """Offer this module's components by name."""
     return {"correct": Correct, "misclassified": Misclassified}

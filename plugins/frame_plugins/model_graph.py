@@ -45,7 +45,7 @@ class ModelGraph(AnalyzerComponent):
             "The layers and what flows between them, from the input at the top; shapes are those of one image, "
             f"(N, C, H, W). Dashed boxes are modules made of modules, up to {self.depth} deep."
         )
-        return AnalyzerResult(TITLE, pictures=(Picture("graph", TITLE, render(graph.visual_graph), caption),))
+        return AnalyzerResult(TITLE, figures=(Picture("graph", TITLE, render(graph.visual_graph), caption),))
 
 
 def render(graph: Digraph) -> bytes:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Image, Picture, hookimpl
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Image, Picture, hookimpl, shorten
 
-from ._figures import image_grid, shorten
+from ._figures import image_grid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class Samples(AnalyzerComponent):
                 f"in epoch {self.epoch + 1}."
             )
         picture = Picture("samples", "Training samples", image_grid(pairs, names, title=title), caption)
-        return AnalyzerResult("Training samples", pictures=(picture,), notes=notes)
+        return AnalyzerResult("Training samples", figures=(picture,), notes=notes)
 
 
 def spread(targets: Targets, count: int, seed: int) -> list[int]:

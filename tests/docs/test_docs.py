@@ -131,7 +131,10 @@ def commands(text):
     return re.findall(r"^(?:.*uv run )?frame run (.+)$", shell, re.MULTILINE)
 
 
-@pytest.mark.parametrize("arguments", [*commands(README), *commands(DOCS["recipes"]), "my_longer.yaml"])
+SHOWN = commands(README + DOCS["recipes"] + DOCS["reports"])
+
+
+@pytest.mark.parametrize("arguments", [*SHOWN, "my_longer.yaml"])
 def test_commands_as_shown_are_valid(arguments, examples, frame):
     done = frame("validate", *shlex.split(arguments), cwd=examples)
     assert done.stdout.endswith(": ok\n"), done.stderr

@@ -41,8 +41,14 @@ def fake_predictions(targets, mistakes, classes, seed=0):
     predicted[wrong] = (targets[wrong] + rng.integers(1, classes, mistakes)) % classes
     logits = rng.normal(size=(len(targets), classes)).astype(np.float32)
     logits[np.arange(len(targets)), predicted] = logits.max(axis=1) + rng.uniform(0.1, 6, len(targets))
-    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(targets)), targets]
-    return Predictions(logits, targets, losses.astype(np.float32))
+    return predictions_of(logits, targets)
+
+
+def predictions_of(logits, targets):
+    """Predictions with these logits, their losses the cross-entropy."""
+    logits = np.asarray(logits, np.float32)
+    losses = nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets), reduction="none")
+    return Predictions(logits, targets, losses.numpy())
 
 
 def epoch_lines(epochs, per_epoch=10, held_out="test"):
@@ -78,6 +84,8 @@ def make_run(
     train=None,
     test=None,
     predictions=None,
+    timing=(),
+    plan=None,
 ):
     torch.manual_seed(0)
     train = train or random_split(count, size, channels, classes, seed=1)
@@ -89,22 +97,29 @@ def make_run(
     def pixels(indices):
         return np.stack([test.images[i] for i in indices])
 
-    def inputs(indices):
-        return torch.from_numpy(pixels(indices)).permute(0, 3, 1, 2).float() / 255
+    def prepared(images):  # (N, H, W, C) uint8 -> (N, C, H, W) float
+        return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+
+    def answer(images):
+        with torch.no_grad():
+            return model(prepared(images)).numpy()
 
     return AnalysisRun(
         folder=Path(),
         data=DataSplits(train, test, tuple(classes), (height, width, channels), (0.5,) * channels, (0.25,) * channels),
         predictions=predictions,
         metrics=epoch_lines(4) if metrics is None else metrics,
+        timing=timing,
+        plan=plan,
         lr_finding=lr_finding,
         model=model,
         cam_layers=cam_layers,
         device=torch.device("cpu"),
         seed=7,
-        evaluation_inputs=inputs,
+        evaluation_inputs=lambda indices: prepared(pixels(indices)),
         evaluation_pixels=pixels,
         training_pixels=lambda indices, epoch: augment(np.stack([train.images[i] for i in indices])),
+        answer=answer,
     )
 
 

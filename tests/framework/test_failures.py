@@ -57,6 +57,12 @@ def test_an_analyzer_that_fails_is_named_and_loses_nothing_else(cli, tmp_path):
     assert (run / "analysis" / "confusion" / "confusion.png").is_file()
 
 
+def test_an_analyzer_that_runs_the_model_says_so(cli, tmp_path):
+    result = cli("run", TINY, "analyzers=[{use: sneaks}]")
+    assert result.code == 0
+    assert "analyzer 'sneaks' failed: RuntimeError: this analyzer runs the model without declaring it" in result.err
+
+
 def test_a_tracker_that_fails_is_named_once_and_still_told_to_finish(cli, tmp_path):
     result = cli("run", TINY, "trackers=[{use: broken}, {use: broken}]")
     assert result.code == 0
@@ -145,7 +151,7 @@ def test_a_device_that_is_not_there(cli, tmp_path):
     assert "train.device: cuda:9 is not there" in result.err
 
 
-@pytest.mark.parametrize("size", ["100k", "140k"], ids=["at a checkpoint", "at a metrics line"])
+@pytest.mark.parametrize("size", ["180k", "230k"], ids=["at a checkpoint", "at a metrics line"])
 def test_a_full_disk_fails_the_run_and_keeps_what_was_saved(tmp_path, size):
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -38,7 +38,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def test_a_run_leaves_the_whole_folder(cli, tmp_path):
-    result = cli("run", TINY, "analyzers=[{use: confusion}, {use: curves}]")
+    result = cli("run", TINY, "scheduler={use: one_cycle, max_lr: 0.01}", "analyzers=[{use: confusion}, {use: curves}]")
     assert result.code == 0, result.err
     run = only_run(tmp_path)
     record = json.loads((run / "run.json").read_text())
@@ -50,7 +50,14 @@ def test_a_run_leaves_the_whole_folder(cli, tmp_path):
     assert [line["step"] for line in lines if line["kind"] == "step"] == [5, 10, 15, 20]
     epochs = [line for line in lines if line["kind"] == "epoch"]
     assert [line["epoch"] for line in epochs] == [1, 2]
-    assert len(read_lines(run / "timing.jsonl")) == 2
+    timing = read_lines(run / "timing.jsonl")
+    assert [line["step"] for line in timing if "images_per_s" in line] == [5, 10, 15, 20]
+    assert [line["epoch"] for line in timing if "seconds" in line] == [1, 2]
+    plan = json.loads((run / "schedule.json").read_text())
+    used = {line["epoch"]: line["lr"] for line in lines}
+    planned = dict(zip(plan["epochs"], plan["lrs"], strict=True))
+    assert used.keys() <= planned.keys()
+    assert used == pytest.approx({epoch: planned[epoch] for epoch in used})
 
     predictions = load_arrays(run / "predictions.safetensors")
     accuracy = (predictions["logits"].argmax(1) == predictions["targets"]).mean()
@@ -61,7 +68,7 @@ def test_a_run_leaves_the_whole_folder(cli, tmp_path):
     assert (
         json.loads((run / "environment.json").read_text())["versions"]["torch"] == torch.__version__.partition("+")[0]
     )
-    for name in ("confusion/confusion.png", "curves/curves.png", "confusion/result.json"):
+    for name in ("confusion/confusion.png", "curves/loss_epochs.png", "curves/lr.png", "confusion/result.json"):
         assert (run / "analysis" / name).stat().st_size > 0
     assert "Confusion matrix" in (run / "report.html").read_text()
     assert "epoch 2/2" in result.out
@@ -118,7 +125,9 @@ def test_interrupted_and_resumed_ends_with_the_same_bytes(cli, tmp_path, when):
     assert resumed.code == 0, resumed.err
     assert same(weights(whole), weights(run))
     assert (whole / "metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes()
-    assert len(read_lines(run / "timing.jsonl")) == 2
+    assert [line["step"] for line in read_lines(run / "timing.jsonl")] == [
+        line["step"] for line in read_lines(whole / "timing.jsonl")
+    ]
     assert "nothing to resume" in cli("resume", run).err
 
 

@@ -11,6 +11,7 @@ from .lr_find import lr_find
 from .plugins import list_components, show
 from .report import report
 from .run import resume, run
+from .sync import sync
 from .validate import validate
 
 INTERRUPTED = 130
@@ -22,7 +23,7 @@ def cli() -> None:
     """Train image classifiers from YAML recipes."""
 
 
-for command in (run, resume, validate, lr_find, list_components, show, report):
+for command in (run, resume, validate, lr_find, list_components, show, report, sync):
     cli.add_command(command)
 
 

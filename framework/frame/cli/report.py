@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from ..rundir import RunDir
 
-@click.command(short_help="Write a run's report again.")
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def report(run: Path) -> None:
-    """Write RUN's report.html again, from its folder alone."""
-    from ..report import write_report
+
+@click.command(short_help="Write runs' reports again, or make one at W&B.")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True,
+                type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
+@click.option("--open", "show", is_flag=True, help="Open what was made in the browser.")
+@click.option("--wandb", is_flag=True, help="Make one report about these runs at Weights & Biases instead, as a draft.")
+def report(runs: tuple[Path, ...], *, show: bool, wandb: bool) -> None:
+    """Write the report.html of each RUN again, from its folder alone.
+
+    With --wandb, several runs are compared in one report, and the report's URL is printed.
+    """
     from ..rundir import open_run
 
-    folder = open_run(run)
+    folders = [open_run(run) for run in dict.fromkeys(runs)]
+    pages = [_publish(folders, "wandb")] if wandb else [_write(folder) for folder in folders]
+    if show:
+        _open(pages)
+
+
+def _write(folder: RunDir) -> str:
+    from ..report import write_report
+
     write_report(folder)
     click.echo(folder.report)
+    return folder.report.resolve().as_uri()
+
+
+def _publish(folders: list[RunDir], name: str) -> str:
+    """Have the first run's tracker of this name make the report: its settings say where the runs are."""
+    from ..errors import UserError
+    from ..resolve import load_recipe
+
+    first = folders[0]
+    if not first.recipe.is_file():
+        raise UserError(f"{first.path} stopped before its training began; there is nothing to report on")
+    trackers = {named.use: named.component for named in load_recipe(str(first.recipe)).recipe.trackers}
+    if name not in trackers:
+        raise UserError(f"{first.path} was run without the tracker '{name}', which would make the report")
+    url = trackers[name].publish([folder.path for folder in folders])
+    click.echo(url)
+    return url
+
+
+def _open(pages: list[str]) -> None:
+    import webbrowser
+
+    for page in pages:
+        if not webbrowser.open(page):
+            click.echo(f"no browser could be opened for {page}", err=True)

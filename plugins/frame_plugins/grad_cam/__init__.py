@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, hookimpl
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, UserError, hookimpl
 
 from .._choice import choose, shortage
 
 if TYPE_CHECKING:
-    from .maps import Maps
+    from .pictures import View
 
-Method = Literal["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "elementwise", "eigencam", "eigengradcam"]
+Method = Literal[
+    "gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "elementwise", "eigencam", "fem", "scorecam"
+]
+Target = Literal["predicted", "true"]
 TITLE = "Grad-CAM"
+CLASSLESS = ("eigencam", "fem")
+"""Methods that look at the activations alone, and at no class."""
 
 
 class GradCAM(AnalyzerComponent):
@@ -31,68 +37,93 @@ class GradCAM(AnalyzerComponent):
     overlay_layer: str | None = None
     """The layer of the grid of overlays. Empty: the deepest of the layers whose map is larger than 1x1."""
     correct: int = Field(5, ge=0, le=50)
-    """Number of rightly classified images, drawn with the run's seed."""
+    """Number of rightly classified images shown at every layer, drawn with the run's seed."""
     misclassified: int = Field(5, ge=0, le=50)
     """Number of misclassified images shown at every layer, the most confident mistakes first."""
     overlays: int = Field(25, ge=0, le=400)
     """Number of misclassified images in the grid of overlays at one layer, the most confident mistakes first."""
+    pages: int = Field(25, ge=0, le=1000)
+    """Number of right and of wrong answers, each, whose maps stand on the image's own page in the report. The images
+    of the pictures are the first of them; 25 are those that the analyzers `correct` and `misclassified` show."""
     method: Method = "gradcam"
-    """How activations and gradients become a map. `eigencam` looks at no class at all."""
-    target: Literal["predicted", "true"] = "predicted"
-    """The class whose evidence is shown."""
+    """How activations and gradients become a map. Most take one forward and backward pass for each image and class, all
+    layers together. `eigencam` and `fem` show the main pattern of the activations and look at no class. `scorecam`
+    needs no gradients, but a forward pass for each channel of each layer: hundreds to thousands of times as long."""
+    targets: tuple[Target, ...] = Field(("predicted", "true"), min_length=1)
+    """The classes whose evidence is shown: the `predicted`, the `true`, or both. For a right answer they are one."""
 
     def build(self, run: AnalysisRun) -> AnalyzerResult:
-        from .maps import convolutions, heat_layers
+        from .maps import convolutions, survey
 
         names = self.layers or tuple(run.cam_layers)
-        wanted = (*names, self.overlay_layer) if self.overlay_layer else names
-        if not wanted:
-            found = ", ".join(convolutions(run.model)) or "none"
-            note = f"The model names no layers to look at: name some in grad_cam's `layers`. Its convolutions: {found}."
-            return AnalyzerResult(TITLE, notes=(note,))
-        layers, notes = heat_layers(run.model, run.evaluation_inputs([0]), wanted)
-        if not layers:
+        named = (*self.layers, self.overlay_layer) if self.overlay_layer else self.layers
+        others = convolutions(run.model)
+        flaws = survey(run.model, run.evaluation_inputs([0]), [*names, *named, *others])
+        good = [name for name, flaw in flaws.items() if not flaw]
+        refused = [f"layer '{name}' cannot be shown: {flaws[name]}" for name in dict.fromkeys(named) if flaws[name]]
+        if refused:
+            raise UserError(f"grad_cam: {'; '.join(refused)}. Layers that can: {', '.join(good) or 'none'}")
+        notes = [f"Layer '{name}' is left out: {flaws[name]}." for name in dict.fromkeys(names) if flaws[name]]
+        shown = [name for name in good if name in names]
+        overlay = self.overlay_layer or (shown[-1] if shown else None)
+        if overlay is None:
+            found = ", ".join(good) or "none"
+            notes.append(f"The model names no layer to look at: name some in grad_cam's `layers`. It has: {found}.")
             return AnalyzerResult(TITLE, notes=tuple(notes))
-        shown = [name for name in layers if name in names]
-        overlay = self.overlay_layer or shown[-1]
-        return self._result(run, layers, shown, overlay if overlay in layers else None, notes)
+        return self._result(run, [name for name in good if name in (*shown, overlay)], shown, overlay, notes)
 
     def _result(
-        self, run: AnalysisRun, layers: Sequence[str], shown: Sequence[str], overlay: str | None, notes: list[str]
+        self, run: AnalysisRun, layers: Sequence[str], shown: Sequence[str], overlay: str, notes: list[str]
     ) -> AnalyzerResult:
-        """Make the maps of all images at once, and the pictures from them."""
+        """Make the maps of all images at once; then the pictures, and the images with their maps."""
+        from .._labelled import labelled
         from . import pictures as draw
 
-        right = self._choose(run, correct=True, count=self.correct)
-        wrong = self._choose(run, correct=False, count=max(self.misclassified, self.overlays))
-        maps = self._maps(run, [*right, *wrong], layers)
+        right = self._choose(run, correct=True, count=max(self.correct, self.pages))
+        wrong = self._choose(run, correct=False, count=max(self.misclassified, self.overlays, self.pages))
+        views = self._views(run, [*right, *wrong], layers)
+        few, most, many = right[: self.correct], wrong[: self.misclassified], wrong[: self.overlays]
         pictures: list[Picture] = []
-        few = wrong[: self.misclassified]
-        if right and shown:
-            pictures.append(draw.depths(run, maps, right, shown, correct=True, evidence=self._evidence()))
         if few and shown:
-            pictures.append(draw.depths(run, maps, few, shown, correct=False, evidence=self._evidence()))
-        if wrong[: self.overlays] and overlay:
-            pictures.append(draw.overlays(run, maps, wrong[: self.overlays], overlay, evidence=self._evidence()))
+            pictures.append(draw.depths(run, views, few, shown, correct=True, evidence=self._evidence()))
+        if most and shown:
+            pictures.append(draw.depths(run, views, most, shown, correct=False, evidence=self._evidence()))
+        if many:
+            pictures.append(draw.overlays(run, views, many, overlay, evidence=self._evidence()))
+        images = [
+            replace(image, heats={name: heat for view in views[image.index] for name, heat in view.by_name().items()})
+            for image in labelled(run, [*right, *wrong])
+        ]
         notes.extend(shortage(len(right), self.correct, correct=True))
         notes.extend(shortage(len(wrong), max(self.misclassified, self.overlays), correct=False))
-        return AnalyzerResult(TITLE, pictures=tuple(pictures), notes=tuple(notes))
+        return AnalyzerResult(TITLE, figures=tuple(pictures), images=tuple(images), notes=tuple(notes))
 
     def _choose(self, run: AnalysisRun, *, correct: bool, count: int) -> list[int]:
         order: Literal["random", "confidence"] = "random" if correct else "confidence"
         return choose(run.predictions, correct=correct, order=order, count=count, seed=run.seed).tolist()
 
-    def _maps(self, run: AnalysisRun, indices: Sequence[int], layers: Sequence[str]) -> Maps:
+    def _views(self, run: AnalysisRun, indices: Sequence[int], layers: Sequence[str]) -> dict[int, list[View]]:
+        """Return what is to be shown of each image: a view for each class, once where the classes are one."""
         from .maps import activation_maps
+        from .pictures import View
 
-        predictions = run.predictions
-        classes = predictions.predicted if self.target == "predicted" else predictions.targets
-        return activation_maps(run, indices, classes[list(indices)].tolist(), layers, self.method)
+        targets: Sequence[Target] = ("predicted",) if self.method in CLASSLESS else self.targets
+        classes = {"predicted": run.predictions.predicted, "true": run.predictions.targets}
+        wanted: dict[tuple[int, int], Target] = {}
+        for index in indices:
+            for target in targets:
+                wanted.setdefault((index, int(classes[target][index])), target)
+        maps = activation_maps(run, list(wanted), layers, self.method)
+        views: dict[int, list[View]] = {index: [] for index in indices}
+        for (index, number), target in wanted.items():
+            view = ("main", "pattern") if self.method in CLASSLESS else (target, run.data.classes[number])
+            views[index].append(View(*view, maps[index, number]))
+        return views
 
     def _evidence(self) -> str:
-        if self.method == "eigencam":
-            return "main pattern of the activations (EigenCAM looks at no class)"
-        return f"evidence for the {self.target} class ({self.method})"
+        if self.method in CLASSLESS:
+            return f"main pattern of the activations ({self.method}, which looks at no class)"
+        return f"evidence for the class ({self.method})"
 
 
 @hookimpl

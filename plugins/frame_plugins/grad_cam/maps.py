@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +18,20 @@ from frame import AnalysisRun, UserError, suggest, untouched
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Maps = dict[int, dict[str, "npt.NDArray[np.float32]"]]
-"""Image number -> layer name -> heat, (H, W) in [0, 1] at the input's resolution."""
+    Heat = npt.NDArray[np.float32]
+
+Maps = dict[tuple[int, int], dict[str, "Heat"]]
+"""(image number, class) -> layer name -> heat, (H, W) in [0, 1] at the input's resolution."""
+
+BATCH = 16
+
+
+class EigenCAM(cam.EigenCAM):  # type: ignore[misc]
+    """The library's EigenCAM, with `main_pattern` in place of its projection."""
+
+    def get_cam_image(self, _input: Any, _layer: Any, _targets: Any, activations: Heat, *_: Any) -> Heat:
+        return main_pattern(activations)
+
 
 METHODS: dict[str, type[cam.BaseCAM]] = {
     "gradcam": cam.GradCAM,
@@ -26,10 +40,33 @@ METHODS: dict[str, type[cam.BaseCAM]] = {
     "hirescam": cam.HiResCAM,
     "layercam": cam.LayerCAM,
     "elementwise": cam.GradCAMElementWise,
-    "eigencam": cam.EigenCAM,
-    "eigengradcam": cam.EigenGradCAM,
+    "eigencam": EigenCAM,
+    "fem": cam.FEM,
+    "scorecam": cam.ScoreCAM,
 }
-BATCH = 16
+"""Those of the library that give each layer a map, and in whose map only what speaks for the class is hot.
+
+Not so: FullGrad (knows no layers); AblationCAM (its map turns over where the class's logit is negative, as the true
+class's often is); EigenGradCAM and SegEigenCAM (evidence against the class is as hot); ShapleyCAM (one layer at a time,
+no in-place activation); KPCA_CAM (memory grows with the square of a map's pixels); RandomCAM.
+"""
+
+
+def main_pattern(maps: Heat) -> Heat:
+    """Return the first principal component of each image's maps, (N, C, H, W) -> (N, H, W).
+
+    A component has no sign of its own: it takes that of the channels' sum. (The library leaves it to chance, and takes
+    an SVD whose memory grows with the square of a map's pixels.)
+    """
+    found = []
+    for channels in np.nan_to_num(maps):
+        pixels = channels.reshape(len(channels), -1).T  # (H * W, C)
+        centred = pixels - pixels.mean(axis=0)
+        u, s, _ = np.linalg.svd(centred, full_matrices=False)
+        pattern = u[:, 0] * s[0]
+        sign = -1 if pattern @ centred.sum(axis=1) < 0 else 1
+        found.append(sign * pattern.reshape(channels.shape[1:]))
+    return np.stack(found)
 
 
 def convolutions(model: nn.Module) -> list[str]:
@@ -37,10 +74,10 @@ def convolutions(model: nn.Module) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
 
 
-def find_layers(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Module]:
+def find_layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
     """Return layers by name; a name that the model doesn't have is the user's error, with the nearest right one."""
     modules = {name: module for name, module in model.named_modules() if name}
-    unknown = [name for name in names if name not in modules]
+    unknown = [name for name in dict.fromkeys(names) if name not in modules]
     if unknown:
         hints = "; ".join(f"'{name}'{suggest(name, modules, list_all=False)}" for name in unknown)
         raise UserError(
@@ -49,8 +86,8 @@ def find_layers(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Module]:
     return {name: modules[name] for name in names}
 
 
-def heat_layers(model: nn.Module, inputs: Tensor, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return those of the layers that have heat to show, in the order of their calls, and notes about the others.
+def survey(model: nn.Module, inputs: Tensor, names: Sequence[str]) -> dict[str, str]:
+    """Say of each layer why it has no map to show, an empty text if it has one, in the order of their calls.
 
     pytorch-grad-cam needs that order: it pairs activations with gradients by it.
     """
@@ -67,9 +104,7 @@ def heat_layers(model: nn.Module, inputs: Tensor, names: Sequence[str]) -> tuple
     finally:
         for handle in handles:
             handle.remove()
-    reasons = {name: flaw(outputs.get(name, [])) for name in [*outputs, *layers]}
-    notes = [f"Layer '{name}' is left out: {reason}." for name, reason in reasons.items() if reason]
-    return [name for name, reason in reasons.items() if not reason], notes
+    return {name: flaw(outputs.get(name, [])) for name in [*outputs, *(name for name in layers if name not in outputs)]}
 
 
 def flaw(shapes: Sequence[tuple[int, ...]]) -> str:
@@ -81,32 +116,32 @@ def flaw(shapes: Sequence[tuple[int, ...]]) -> str:
     if len(shapes[0]) != 4:
         return f"its output of shape {shapes[0]} is not a map, (N, C, H, W)"
     if shapes[0][2:] == (1, 1):
-        return "its map is 1x1, which has no heat to show; name an earlier layer"
+        return "its map is 1x1: one number for the whole image, so it has no place to show; name an earlier layer"
     return ""
 
 
-def activation_maps(
-    run: AnalysisRun, indices: Sequence[int], classes: Sequence[int], layers: Sequence[str], method: str
-) -> Maps:
-    """Return the map of each image for its class at each layer; `layers` in the order of their calls.
+def activation_maps(run: AnalysisRun, pairs: Sequence[tuple[int, int]], layers: Sequence[str], method: str) -> Maps:
+    """Return the map at each layer for each pair of an image and a class; `layers` in the order of their calls.
 
     All layers come from one backward pass. The parameters are frozen meanwhile: the gradient runs through the input.
     """
     maps: Maps = {}
+    targets = list(find_layers(run.model, layers).values())
+    size = 1 if method == "scorecam" else BATCH  # it makes as many masked images of each as a layer has channels
     with untouched(run.model) as model:
         model.requires_grad_(requires_grad=False)
-        targets = list(find_layers(model, layers).values())
-        # A copy of each activation: an in-place ReLU after the layer would change what was recorded.
-        maker = per_layer(METHODS[method])(model, targets, reshape_transform=torch.clone)
-        try:
-            for first in range(0, len(indices), BATCH):
-                numbers = indices[first : first + BATCH]
-                evidence = [ClassifierOutputTarget(target) for target in classes[first : first + BATCH]]
-                inputs = run.evaluation_inputs(numbers).float().requires_grad_().clone()  # (N, C, H, W)
-                heat = maker(inputs, evidence)  # (N, layers, H, W)
-                maps |= {n: dict(zip(layers, each, strict=True)) for n, each in zip(numbers, heat, strict=True)}
-        finally:
-            maker.activations_and_grads.release()  # not `with maker`: that swallows IndexErrors
+        for first in range(0, len(pairs), size):
+            part = pairs[first : first + size]
+            inputs = run.evaluation_inputs([index for index, _ in part])  # (N, C, H, W)
+            # A copy of each activation: an in-place ReLU after the layer would change what was recorded.
+            maker = per_layer(METHODS[method])(model, targets, reshape_transform=torch.clone)
+            try:
+                with redirect_stderr(StringIO()):  # ScoreCAM draws a progress bar for each image and layer
+                    heat = maker(inputs.float().requires_grad_().clone(), [ClassifierOutputTarget(c) for _, c in part])
+            finally:
+                maker.activations_and_grads.release()  # not `with maker`: that swallows IndexErrors
+            for pair, each in zip(part, np.nan_to_num(heat), strict=True):  # (N, layers, H, W)
+                maps[pair] = dict(zip(layers, each, strict=True))
     return maps
 
 
@@ -114,7 +149,13 @@ def per_layer(method: type[cam.BaseCAM]) -> type[cam.BaseCAM]:
     """Return a method that hands out each layer's maps, (N, layers, H, W), where the library averages them."""
 
     class PerLayer(method):  # type: ignore[misc]
-        def aggregate_multi_layers(self, maps: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        def compute_cam_per_layer(self, *arguments: Any) -> list[Heat]:
+            for handle in self.activations_and_grads.handles:  # all is recorded: ScoreCAM's passes would pile up
+                handle.remove()
+            maps: list[Heat] = super().compute_cam_per_layer(*arguments)
+            return maps
+
+        def aggregate_multi_layers(self, maps: list[Heat]) -> Heat:
             return np.concatenate(maps, axis=1)
 
     return PerLayer

@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from frame import AnalysisRun, Picture
+from frame import AnalysisRun, Picture, house_style, new_figure, shorten
 
 from .._choice import verdict
-from .._figures import RIGHT, WRONG, heat_bar, house_style, image_grid, new_figure, shorten, show_image
-from .maps import Maps
+from .._figures import RIGHT, WRONG, heat_bar, image_grid, show_image
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class View:
+    """What an image's maps show: of what kind, of what (`predicted`, `cat`), and the map of each layer."""
+
+    kind: str
+    of: str
+    heats: Mapping[str, npt.NDArray[np.float32]]
+
+    def by_name(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the maps by names that say all of it: `layer1 · predicted cat`."""
+        return {f"{layer} · {self.kind} {self.of}": heat for layer, heat in self.heats.items()}
+
+
+Views = Mapping[int, Sequence[View]]
+"""Image number -> its views."""
 
 
 def depths(
-    run: AnalysisRun, maps: Maps, indices: Sequence[int], layers: Sequence[str], *, correct: bool, evidence: str
+    run: AnalysisRun, views: Views, indices: Sequence[int], layers: Sequence[str], *, correct: bool, evidence: str
 ) -> Picture:
-    """Return a picture with a row per image: what the model made of it, the image, and its map at each layer."""
+    """Return a picture of images and their maps at each layer, a row for each view."""
     kind, color = ("correct", RIGHT) if correct else ("misclassified", WRONG)
     columns = 1 + len(layers)
-    cell = min(1.75, 7.6 / columns)  # inches
+    cell = min(1.75, 7.4 / columns)  # inches
     pixels = run.evaluation_pixels(indices)  # (N, H, W, C) uint8
     ratio = min(pixels.shape[1] / pixels.shape[2], 2.0)
+    rows = [(image, index, view) for image, index in zip(pixels, indices, strict=True) for view in views[index]]
     with house_style():
-        figure = new_figure(1.3 + len(indices) * (cell * ratio + 0.06), 1.4 + cell * columns)
+        figure = new_figure(1.3 + len(rows) * (cell * ratio + 0.06), 1.6 + cell * columns)
         figure.suptitle(f"Grad-CAM of {kind} images")
-        grid = figure.subplots(len(indices), columns, squeeze=False)
-        for row, index in enumerate(indices):
-            show_image(grid[row, 0], pixels[row])
-            label = grid[row, 0].set_ylabel(verdict(run, index, 14), rotation=0, ha="right", va="center", color=color)
-            label.set_fontsize(9)
-            for column, layer in enumerate(layers, start=1):
-                show_image(grid[row, column], pixels[row], maps[index][layer])
+        grid = figure.subplots(len(rows), columns, squeeze=False)
+        for (image, index, view), line in zip(rows, grid, strict=True):
+            for axes, layer in zip(line[1:], layers, strict=True):
+                show_image(axes, image, [view.heats[layer]])
+            if view is not views[index][0]:
+                line[0].set_axis_off()
+            else:
+                show_image(line[0], image)
+                line[0].set_ylabel(verdict(run, index, 14), rotation=0, ha="right", va="center", color=color)
+            if len(views[index]) > 1:
+                own = WRONG if view.kind == "predicted" else RIGHT
+                line[1].set_ylabel(f"{view.kind}\n{shorten(view.of, int(cell * 11))}", color=own, fontsize=8)
         for axes, name in zip(grid[0], ("image", *layers), strict=True):
             axes.set_title(shorten(name, int(cell * 11)), fontsize=9)
         heat_bar(figure, evidence)
@@ -41,18 +69,21 @@ def depths(
     return Picture(f"grad_cam_{kind}", f"Grad-CAM: {kind} images", figure, caption)
 
 
-def overlays(run: AnalysisRun, maps: Maps, indices: Sequence[int], layer: str, *, evidence: str) -> Picture:
-    """Return a grid of misclassified images with their maps at one layer."""
+def overlays(run: AnalysisRun, views: Views, indices: Sequence[int], layer: str, *, evidence: str) -> Picture:
+    """Return a grid of misclassified images with their maps at one layer, side by side where there are several."""
+    kinds = [view.kind for view in views[indices[0]]]
+    sides = f" (left: {kinds[0]} class, right: {kinds[1]} class)" if len(kinds) == 2 else ""
     figure = image_grid(
         list(run.evaluation_pixels(indices)),
         [verdict(run, index) for index in indices],
-        title=f"Misclassified images with Grad-CAM at {layer}",
+        title=f"Misclassified images with Grad-CAM at {layer}{sides}",
+        columns=5 if len(kinds) == 1 else 4,
         color=WRONG,
-        heats=[maps[index][layer] for index in indices],
+        heats=[[view.heats[layer] for view in views[index]] for index in indices],
         heat_label=evidence,
     )
     caption = (
-        f"Misclassified images with the {evidence}, seen at layer {layer}. Above each: true class → predicted class, "
-        "confidence."
+        f"Misclassified images with the {evidence}, seen at layer {layer}{sides}. Above each: true class → predicted "
+        "class, confidence."
     )
     return Picture("grad_cam_overlays", "Grad-CAM: overlays of mistakes", figure, caption)

@@ -1,0 +1,51 @@
+"""`frame sync`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Upload what runs kept locally.")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True,
+                type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
+def sync(runs: tuple[Path, ...]) -> None:
+    """Have the trackers of each RUN upload what they kept locally, and check that everything arrived.
+
+    A run that fails does not keep the others back; the exit code is 1 if something is missing anywhere.
+    """
+    from ..errors import RunFailed, UserError
+
+    failed: list[RunFailed] = []
+    wrong: list[UserError] = []
+    for run in dict.fromkeys(runs):
+        try:
+            for said in _sync(run):
+                click.echo(f"{run}: {said}")
+        except RunFailed as error:
+            failed.append(error)
+        except UserError as error:
+            wrong.append(error)
+    if failed:
+        raise RunFailed("\n".join(str(error) for error in [*failed, *wrong]))
+    if wrong:
+        raise UserError([problem for error in wrong for problem in error.problems])
+
+
+def _sync(run: Path) -> list[str]:
+    """Return what each tracker of a run says. Raises UserError where none of them has anything to upload."""
+    from ..errors import UserError
+    from ..resolve import load_recipe
+    from ..rundir import open_run
+
+    folder = open_run(run)
+    if not folder.recipe.is_file():
+        raise UserError(f"{run} stopped before its training began; there is nothing to upload")
+    trackers = load_recipe(str(folder.recipe)).recipe.trackers
+    said = [sentence for named in trackers if (sentence := named.component.sync(folder.path))]
+    if not said:
+        names = ", ".join(f"'{named.use}'" for named in trackers)
+        what = f"its trackers ({names}) upload nothing" if names else "it has no trackers"
+        raise UserError(f"{run} has nothing to sync: {what}")
+    return said

@@ -1,0 +1,153 @@
+"""The images that the page carries: small ones to browse, with their heat maps, and the analyzers' pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file
+from scipy.special import softmax
+
+from ..rundir import RunDir
+
+BUDGET = 4_000_000
+"""Bytes of all browsable images together: with the pictures, a report stays under 8 MB."""
+SIDE = 160
+"""Pixels of a browsable image's longer side at most; smaller ones stay as they are, to the pixel."""
+HEAT_SIDE = 56
+TOP = 5
+"""How many classes an image's page lists."""
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The saved predictions. probabilities: (N, classes); targets: (N,)."""
+
+    probabilities: np.ndarray
+    targets: np.ndarray
+    classes: list[str]
+
+    @classmethod
+    def read(cls, folder: RunDir) -> Answers | None:
+        """Return what the run predicted, None if it has not come to that."""
+        if not (folder.predictions.is_file() and folder.weights.is_file()):
+            return None
+        arrays = load_file(folder.predictions)
+        with safe_open(folder.weights, framework="numpy") as weights:
+            classes = weights.metadata()["classes"].split("\n")
+        return cls(softmax(arrays["logits"], axis=1), arrays["targets"], classes)
+
+    @property
+    def mistakes(self) -> int:
+        return int((self.probabilities.argmax(1) != self.targets).sum())
+
+    def top(self, index: int) -> list[tuple[str, float]]:
+        """Return the likeliest classes of one image with their probabilities."""
+        row = self.probabilities[index]
+        return [(self.classes[k], round(float(row[k]), 4)) for k in np.argsort(-row)[:TOP]]
+
+
+def browsable(folder: RunDir, results: Sequence[Mapping[str, Any]], answers: Answers | None) -> tuple[list[Entry], int]:
+    """Return the images of all analyzers, one entry an image, as many as fit, and how many did not."""
+    gathered: dict[int, Entry] = {}
+    spent = left_out = 0
+    with _Archives(folder.analysis) as archives:
+        for name, item in _in_turns(results):
+            entry = gathered.get(item["index"])
+            if entry is None:
+                if spent > BUDGET:
+                    left_out += 1
+                    continue
+                entry = _entry(item, archives.read(name, item["file"]), answers)
+                gathered[item["index"]] = entry
+                spent += len(entry["src"])
+            if name not in entry["in"]:
+                entry["in"].append(name)
+            for heat, file in item["heats"].items():
+                source = _webp(_heat(archives.read(name, file)), lossless=False)
+                entry["heats"].append({"name": heat, "src": source})
+                spent += len(source)
+    return list(gathered.values()), left_out
+
+
+def _in_turns(results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Entry]]:
+    """Yield (analyzer, image): those with heat maps first, then an image of each analyzer in turn."""
+    queues = [[(result["name"], item) for item in result["images"]] for result in results]
+    yield from (pair for queue in queues for pair in queue if pair[1]["heats"])
+    for turn in itertools.zip_longest(*queues):
+        yield from (pair for pair in turn if pair and not pair[1]["heats"])
+
+
+def _entry(item: Entry, image: Image.Image, answers: Answers | None) -> Entry:
+    image.thumbnail((SIDE, SIDE))
+    facts = {key: item[key] for key in ("index", "target", "predicted", "source")}
+    facts |= {"confidence": round(item["confidence"], 4), "loss": round(item["loss"], 4)}
+    top = answers.top(item["index"]) if answers else []
+    small = max(image.size) <= 64
+    return {**facts, "src": _webp(image, lossless=small), "small": small, "top": top, "in": [], "heats": []}
+
+
+class _Archives:
+    """The images.zip of each analyzer, opened once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.open: dict[str, zipfile.ZipFile] = {}
+
+    def __enter__(self) -> _Archives:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for archive in self.open.values():
+            archive.close()
+
+    def read(self, name: str, file: str) -> Image.Image:
+        if name not in self.open:
+            self.open[name] = zipfile.ZipFile(self.folder / name / "images.zip")
+        return Image.open(io.BytesIO(self.open[name].read(file)))
+
+
+@cache
+def _inferno() -> np.ndarray:
+    """(256, 3) uint8: the colours of heat maps, as in the pictures."""
+    from matplotlib import colormaps
+
+    return (colormaps["inferno"](np.arange(256))[:, :3] * 255).astype(np.uint8)
+
+
+def _heat(image: Image.Image) -> Image.Image:
+    """Colour a heat map; where there is no heat it is transparent."""
+    image.thumbnail((HEAT_SIDE, HEAT_SIDE))
+    heat = np.asarray(image.convert("L"))
+    alpha = (255 * np.minimum(1, 0.25 + heat / 255)).astype(np.uint8)
+    return Image.fromarray(np.dstack([_inferno()[heat], np.where(heat > 8, alpha, 0)]).astype(np.uint8))
+
+
+def _webp(image: Image.Image, *, lossless: bool) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="webp", lossless=lossless, quality=88, method=4)
+    return data_uri(buffer.getvalue())
+
+
+def inline_picture(figure: Entry, path: Path) -> None:
+    """Put a picture's file into the figure, smaller than the PNG on the disk, with its size in pixels."""
+    with Image.open(path) as image:
+        figure["width"], figure["height"] = image.size
+        figure["src"] = _webp(image.convert("RGB"), lossless=False)
+
+
+def data_uri(content: bytes) -> str:
+    """Return a WebP image as an address that a page can hold."""
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
