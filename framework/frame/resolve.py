@@ -33,8 +33,6 @@ class Loaded:
     recipe: Recipe
     plugins: Plugins
     source: Source
-    warnings: list[Problem]
-    """What works and is hardly meant, each with its place."""
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
@@ -52,15 +50,11 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
     refs = tuple(PluginRef(*named) for named in source.plugins)
     if refs:
         plugins = load_plugins(refs)
-    recipe, warnings = resolve(source, plugins, refs)
-    return Loaded(recipe, plugins, source, source.warnings + warnings)
+    return Loaded(resolve(source, plugins, refs), plugins, source)
 
 
-def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...]) -> tuple[Recipe, list[Problem]]:
-    """Check a source's values: the outer shape, each component, how they fit; return the recipe and warnings about it.
-
-    Raises UserError with all problems.
-    """
+def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...] = ()) -> Recipe:
+    """Check a source's values: the outer shape, each component, how they fit. Raises UserError with all problems."""
     check = _Check(source, plugins)
     values = {"name": _default_name(source.path), **source.values}
     outer, problems = validate(RecipeSettings, values, (), source, siblings=("extends", "plugins"))

@@ -44,10 +44,10 @@ def values(items) -> dict:
 
 
 class OfflineRun:
-    """What one offline run recorded. `folder`: the run's folder in frame."""
+    """What an offline session recorded. `folder`: the run's folder in frame. `session`: its number, in time."""
 
-    def __init__(self, folder: Path) -> None:
-        (log,) = (folder / "wandb").glob("offline-run-*/run-*.wandb")
+    def __init__(self, folder: Path, session: int = -1) -> None:
+        log = sorted((folder / "wandb").glob("offline-run-*/run-*.wandb"))[session]
         self.files = log.parent / "files"
         records = read_records(log)
         self.run = next(record.run for record in records if record.HasField("run"))
@@ -56,4 +56,4 @@ class OfflineRun:
         self.summary = values(item for record in records for item in record.summary.update)
         self.metrics = {m.name or m.glob_name: m for m in (r.metric for r in records if r.HasField("metric"))}
         self.artifacts = [record.artifact for record in records if record.HasField("artifact")]
-        self.exit_code = next(record.exit.exit_code for record in records if record.HasField("exit"))
+        self.exit_code = next((record.exit.exit_code for record in records if record.HasField("exit")), None)

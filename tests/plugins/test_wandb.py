@@ -1,128 +1,94 @@
-"""The wandb tracker with the real client: offline runs are read back, online ones go to a server on 127.0.0.1."""
+"""What the wandb tracker logs, by the real client: offline runs are read back, others go to a server on 127.0.0.1."""
 
 import io
 import json
-import os
-import socket
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from fakes.wandb_log import OfflineRun
+from fakes.wandb_run import (
+    KEY,
+    RECIPE,
+    RUN_ID,
+    alone,
+    analysis,
+    labelled,
+    leave_environment,
+    leave_files,
+    log_a_run,
+    read_offline,
+    training_run,
+)
 from fakes.wandb_server import WandbServer
-from frame import AnalyzerResult, DataInfo, LabelledImage, Picture, Steps, Table, TrainingRun, UserError
+from frame import UserError
 from frame_plugins.wandb_tracker import Wandb
+from frame_plugins.wandb_tracker.media import overlay
+from frame_plugins.wandb_tracker.privacy import HIDDEN, without_secrets
 
-KEY = "0" * 40
-GIVEN = ("WANDB_BASE_URL", "WANDB__DISABLE_STATS")
-RECIPE = {"name": "tiny", "optimizer": {"use": "adam", "weight_decay": 5e-4}, "train": {"epochs": 2}}
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path, monkeypatch):
-    """No credentials, no settings and no server but those that a test gives; the session ends with the test."""
-    import wandb
-
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
-    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{closed_port()}")
-    monkeypatch.setenv("WANDB__DISABLE_STATS", "true")  # the system monitor asks a metadata server for its machine
-    (tmp_path / "home").mkdir()
-    yield
-    wandb.teardown()
-    assert {name for name in os.environ if name.startswith("WANDB_")} <= {"WANDB_API_KEY", "WANDB_MODE", *GIVEN}
+pytestmark = pytest.mark.usefixtures(alone.__name__)
 
 
-def closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def training_run(folder, **changes):
-    """Return a run as the host would make it, and the list that its warnings go to."""
-    folder.mkdir()
-    warnings: list[str] = []
-    info = DataInfo(("cat", "dog"), (8, 8, 3), (0.5,) * 3, (0.5,) * 3, 64)
-    fields = {
-        "name": "tiny", "run_id": "20261123-142501-3f2a", "folder": folder, "recipe": RECIPE, "data": info,
-        "steps": Steps(64, 32, 2), "model": None, "eval_model": None, "optimizers": [], "schedulers": [],
-        "device": None, "warn": warnings.append,
-    }  # fmt: skip
-    return TrainingRun(**fields | changes), warnings
-
-
-def analysis() -> AnalyzerResult:
-    from matplotlib.figure import Figure
-    from PIL import Image
-
-    png = io.BytesIO()
-    Image.new("RGB", (4, 2), "red").save(png, "png")
-    figure = Figure(figsize=(2, 1))
-    figure.add_subplot().plot([1, 2, 3])
-    return AnalyzerResult(
-        "Errors",
-        pictures=(Picture("grid", "Grid", png.getvalue(), "Four by two."), Picture("curve", "Curve", figure)),
-        tables=(
-            Table("worst", "Worst", ("class", "n", "note"), [("cat", 3, None), ("dog", None, 0.5), ("eel", 1, "?")]),
-        ),
-        images=(LabelledImage(np.zeros((8, 8, 3), np.uint8), 7, "cat", "dog", 0.9, 2.3, "7.png"),),
-        scalars={"errors": 4.0},
-    )
-
-
-def read_offline(folder) -> OfflineRun:
-    import wandb
-
-    wandb.teardown()  # finish() may return before the file is complete
-    return OfflineRun(folder)
+@pytest.fixture
+def server(monkeypatch):
+    with WandbServer() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        yield server
 
 
 def test_without_credentials_everything_is_kept_offline(tmp_path):
     run, warnings = training_run(tmp_path / "run")
-    tracker = Wandb(project="p", group="g", tags=("a", "b"), notes="n").build(run)
+    leave_environment(run.folder)
+    tracker = Wandb(project="p", group="g", job_type="j", tags=("a", "b"), notes="n").build(run)
     tracker.log({"train/loss": 2.5, "lr": 0.1}, epoch=0.5, step=1)
     tracker.log({"train/loss": 2.0, "lr": 0.2, "test/acc": 0.7}, epoch=1, step=2)
     tracker.log({"train/loss": 1.5, "lr": 0.1, "test/acc": 0.6}, epoch=2, step=4)
     tracker.log_result("errors", analysis())
+    leave_files(run.folder)
     tracker.finish("finished")
 
     log = read_offline(run.folder)
     assert warnings == []
-    assert (log.run.project, log.run.run_group, list(log.run.tags), log.run.notes) == ("p", "g", ["a", "b"], "n")
+    assert (log.run.project, log.run.run_group, log.run.job_type, log.run.notes) == ("p", "g", "j", "n")
+    assert list(log.run.tags) == ["a", "b"]
     assert log.run.run_id == log.run.display_name == run.run_id
+    assert log.run.git.commit == "0123abc"
     assert {key: log.config[key] for key in RECIPE} == RECIPE
-    assert not log.run.HasField("git")
+    assert log.config["frame"] == {"version": "0.1.0", "commit": "0123abc", "changed": True}
     rows = [{key: value for key, value in row.items() if key[0] != "_"} for row in log.history]
     assert rows[:3] == [
         {"train/loss": 2.5, "lr": 0.1, "epoch": 0.5, "trainer/step": 1},
         {"train/loss": 2.0, "lr": 0.2, "test/acc": 0.7, "epoch": 1, "trainer/step": 2},
         {"train/loss": 1.5, "lr": 0.1, "test/acc": 0.6, "epoch": 2, "trainer/step": 4},
     ]
-    assert log.metrics["train/*"].step_metric == log.metrics["lr"].step_metric == "trainer/step"
-    assert log.metrics["test/*"].step_metric == log.metrics["val/acc"].step_metric == "epoch"
+    axes = {
+        name: log.metrics[name].step_metric for name in ("train/*", "perf/*", "lr", "momentum", "test/*", "val/acc")
+    }
+    assert axes == dict.fromkeys(("train/*", "perf/*", "lr", "momentum"), "trainer/step") | dict.fromkeys(
+        ("test/*", "val/acc"), "epoch"
+    )
     assert log.metrics["val/acc"].summary.max
     assert log.metrics["val/loss"].summary.min
     assert log.summary["test/acc"] == {"max": 0.7, "last": 0.6}
+    assert log.summary["best"] == {"metric": "test/acc", "value": 0.7, "epoch": 1}
+    assert (log.summary["test_accuracy"], log.summary["kept"]) == (0.65, "epoch 2, the last")
     assert log.summary["analysis/errors/errors"] == 4.0
     assert log.exit_code == 0
 
 
-def test_figures_and_tables_stay_in_the_runs_folder(tmp_path):
+def test_figures_tables_and_artifacts_stay_in_the_runs_folder(tmp_path):
     run, _ = training_run(tmp_path / "run")
     tracker = Wandb(mode="offline").build(run)
     tracker.log_result("errors", analysis())
-    tracker.finish("interrupted")
+    leave_files(run.folder)
+    tracker.finish("finished")
 
     log = read_offline(run.folder)
-    pictures, tables = log.history
+    pictures, tables, page = log.history
     grid = pictures["analysis/errors/grid"]
     assert (grid["_type"], grid["width"], grid["height"], grid["caption"]) == ("image-file", 4, 2, "Four by two.")
     assert (log.files / grid["path"]).is_file()
@@ -130,12 +96,149 @@ def test_figures_and_tables_stay_in_the_runs_folder(tmp_path):
     table = json.loads((log.files / tables["analysis/errors/worst_table"]["path"]).read_text())
     assert table["columns"] == ["class", "n", "note"]
     assert table["data"] == [["cat", 3, None], ["dog", None, 0.5], ["eel", 1, "?"]]
-    assert tables["analysis/errors/images_table"]["nrows"] == 1
+    assert (log.files / page["report"]["path"]).read_text() == "<h1>The report</h1>"
     staged = {entry.path: entry.local_path for artifact in log.artifacts for entry in artifact.manifest.contents}
-    assert {"analysis/errors/worst_table.table.json", "analysis/errors/images_table.table.json"} < set(staged)
-    assert any(path.endswith(".png") for path in staged)
-    assert all(path.startswith(str(run.folder)) and Path(path).is_file() for path in staged.values())
+    kept = {"analysis/errors/worst_table.table.json", "predictions.table.json", "report.html", "model.safetensors"}
+    assert kept < set(staged)
+    local = {path: place for path, place in staged.items() if place}
+    assert all(place.startswith(str(run.folder)) and Path(place).is_file() for place in local.values())
+    assert set(staged) - set(local) == {"digits"}  # the dataset, by reference
+
+
+def staged_files(log, name):
+    entries = [entry for artifact in log.artifacts for entry in artifact.manifest.contents]
+    return [Path(entry.local_path) for entry in entries if entry.path == name]
+
+
+def test_one_table_of_predictions_merges_all_analyzers(tmp_path):
+    run, _ = training_run(tmp_path / "run")
+    tracker = Wandb(mode="offline").build(run)
+    tracker.log_result("errors", analysis(figures=(), tables=(), images=(labelled(9), labelled(7))))
+    heats = ("deep · true cat", "deep · predicted dog")
+    tracker.log_result("cam", analysis(figures=(), tables=(), images=(labelled(7, heats), labelled(8, heats[:1]))))
+    tracker.finish("finished")
+
+    log = read_offline(run.folder)
+    assert [row["predictions"]["nrows"] for row in log.history] == [3]
+    (table,) = [json.loads(path.read_text()) for path in staged_files(log, "predictions.table.json")]
+    facts = ["image", "index", "target", "predicted", "confidence", "loss", "source", "right"]
+    assert table["columns"] == [*facts, "deep · true", "deep · predicted"]
+    assert [line[1:8] for line in table["data"]] == [
+        [index, "cat", "dog", 0.9, 2.3, f"{index}.png", False] for index in (7, 8, 9)
+    ]
+    assert [[cell and (cell["width"], cell["height"]) for cell in line[8:]] for line in table["data"]] == [
+        [(128, 128), (128, 128)],
+        [(128, 128), None],
+        [None, None],
+    ]
+
+
+def test_the_overlay_shows_the_heat_where_it_is():
+    heat = np.zeros((2, 2), np.float32)
+    heat[0, 0] = 1
+    shown = overlay(np.full((8, 8, 1), 100, np.uint8), heat).astype(int)
+    assert shown.shape == (128, 128, 3)
+    hot, cold = shown[8, 8], shown[-8, -8]
+    assert hot[0] > 200  # inferno: the hottest is yellow
+    assert hot[2] < hot[0]
+    assert cold.max() < 100  # darkened by the map's black
+    np.testing.assert_array_equal(overlay(np.full((8, 8, 3), 100, np.uint8), 0 * heat), 100)
+
+
+@pytest.mark.parametrize(
+    ("kept", "best_epoch", "versions"),
+    [
+        ("epoch 2, the last", 1, {"last": "model.safetensors", "best": "best.pt"}),
+        ("epoch 1, the best by test/acc", 1, {"best": "model.safetensors", "last": "last.pt"}),
+        ("epoch 2, the best by test/acc", 2, {"best": "model.safetensors", "last": "model.safetensors"}),
+    ],
+)
+def test_the_model_has_a_best_and_a_last_version(tmp_path, kept, best_epoch, versions):
+    run, _ = training_run(tmp_path / "run")
+    tracker = Wandb(mode="offline").build(run)
+    leave_files(run.folder, kept, best_epoch)
+    tracker.finish("finished")
+    models = [artifact for artifact in read_offline(run.folder).artifacts if artifact.type == "model"]
+    assert {model.name for model in models} == {"tiny-model"}
+    found = {alias: model.manifest.contents[0].path for model in models for alias in model.aliases}
+    assert found == versions | {"latest": "model.safetensors", RUN_ID: "model.safetensors"}
+
+
+def test_an_unfinished_run_leaves_no_model(tmp_path):
+    run, _ = training_run(tmp_path / "run")
+    tracker = Wandb(mode="offline").build(run)
+    leave_files(run.folder)
+    tracker.finish("interrupted")
+    log = read_offline(run.folder)
+    assert {artifact.type for artifact in log.artifacts} == {"dataset", "report"}
     assert log.exit_code == 255
+
+
+def test_secrets_are_not_sent(tmp_path, monkeypatch):
+    monkeypatch.setenv("STORE_TOKEN", "s3cret-of-the-store")
+    recipe = {"data": {"use": "x", "root": "/mnt/s3cret-of-the-store"}, "list": [{"api_key": "ab"}], "monkey": "ab"}
+    config, secrets = without_secrets(recipe)
+    assert config == {"data": {"use": "x", "root": HIDDEN}, "list": [{"api_key": HIDDEN}], "monkey": "ab"}
+    assert "s3cret-of-the-store" in secrets
+
+    run, warnings = training_run(tmp_path / "run", recipe=recipe)
+    tracker = Wandb(mode="offline").build(run)
+    leave_files(run.folder, page="<p>root: /mnt/s3cret-of-the-store</p>")
+    tracker.finish("finished")
+    assert len(warnings) == 1
+    assert "report.html" in warnings[0]
+    for path in (run.folder / "wandb").rglob("*"):
+        assert not path.is_file() or b"s3cret" not in path.read_bytes()
+
+
+def test_a_run_reaches_a_server(tmp_path, monkeypatch, server):
+    monkeypatch.delenv("WANDB_API_KEY")
+    address = server.url.removeprefix("http://")
+    (tmp_path / "home" / "netrc").write_text(f"machine {address} login user password {KEY}\n")
+    run, warnings = training_run(tmp_path / "run", run_id="two words/#1")
+    leave_environment(run.folder)
+    tracker = Wandb(tags=("a",), notes="n", group="g").build(run)
+    log_a_run(tracker)
+    leave_files(run.folder)
+    tracker.finish("finished")
+
+    there = server.run
+    assert warnings == []
+    rows = [(row["train/loss"], row["epoch"], row["trainer/step"]) for row in there.history[:2]]
+    assert rows == [(2, 1, 2), (1, 2, 4)]
+    assert there.exit_code == 0
+    assert there.config["optimizer"] == RECIPE["optimizer"]
+    sent = {
+        key: there.fields[key] for key in ("name", "displayName", "groupName", "jobType", "notes", "tags", "commit")
+    }
+    assert sent == {
+        "name": "two-words-1", "displayName": "two words/#1", "groupName": "g", "jobType": "train", "notes": "n",
+        "tags": ["a"], "commit": "0123abc",
+    }  # fmt: skip
+    grid = there.history[2]["analysis/errors/grid"]
+    assert Image.open(io.BytesIO(there.files[grid["path"]])).size == (4, 2)
+    assert list(run.folder.glob("wandb/run-*/*.synced"))
+
+
+def test_artifacts_reach_a_server_with_their_lineage(tmp_path, server):
+    run, warnings = training_run(tmp_path / "run")
+    tracker = Wandb().build(run)
+    log_a_run(tracker)
+    leave_files(run.folder)
+    tracker.finish("finished")
+
+    assert warnings == []
+    (data,) = server.of_type("dataset")
+    assert server.run.inputs == [data.id]
+    assert data.manifest["contents"]["digits"]["ref"] == "frame-data://digits/c0ffee"
+    assert json.loads(data.metadata)["checksum"] == "c0ffee"
+    models = {tuple(model.files.values()): sorted(model.aliases) for model in server.of_type("model")}
+    assert models == {(b"best",): ["best"], (b"kept",): [RUN_ID, "last", "latest"]}
+    (report,) = server.of_type("report")
+    assert report.files == {"report.html": b"<h1>The report</h1>"}
+    collections = {table.collection for table in server.of_type("run_table")}
+    assert any("predictions" in name for name in collections)
+    assert len(collections) == 2
 
 
 def test_online_without_credentials_warns_and_does_not_ask(tmp_path):
@@ -152,58 +255,11 @@ def test_wandb_mode_is_obeyed(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     run, warnings = training_run(tmp_path / "run")
     tracker = Wandb().build(run)
-    tracker.log({"train/loss": 1.0}, epoch=1, step=1)
+    log_a_run(tracker)
+    leave_files(run.folder)
     tracker.finish("finished")
     assert warnings == []
     assert not list(run.folder.rglob("*.wandb"))
-
-
-@pytest.mark.parametrize("server", ["refuses", "is silent", "refuses the key"])
-def test_without_an_answer_it_goes_on_offline(tmp_path, monkeypatch, server):
-    monkeypatch.setenv("WANDB_API_KEY", "too short" if server == "refuses the key" else KEY)
-    run, warnings = training_run(tmp_path / "run", resumed=True)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        if server == "is silent":
-            monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        start = time.monotonic()
-        tracker = Wandb(start_timeout_s=1).build(run)
-        tracker.log({"train/loss": 1.0}, epoch=1, step=1)
-        tracker.finish("finished")
-    assert time.monotonic() - start < 8
-    assert len(warnings) == 1
-    assert "offline" in warnings[0]
-    assert read_offline(run.folder).history[0]["train/loss"] == 1.0
-
-
-def test_rows_reach_a_server(tmp_path, monkeypatch):
-    with WandbServer() as server:
-        monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        address = server.url.removeprefix("http://")
-        (tmp_path / "home" / "netrc").write_text(f"machine {address} login user password {KEY}\n")
-        run, warnings = training_run(tmp_path / "run", run_id="two words/#1")
-        tracker = Wandb().build(run)
-        tracker.log({"train/loss": 2.0}, epoch=1, step=2)
-        tracker.log({"train/loss": 1.0}, epoch=2, step=4)
-        tracker.finish("finished")
-    assert warnings == []
-    assert [(row["train/loss"], row["epoch"], row["trainer/step"]) for row in server.history] == [(2, 1, 2), (1, 2, 4)]
-    assert server.exit_code == 0
-
-
-def test_a_server_that_dies_does_not_hold_the_run(tmp_path, monkeypatch):
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    import wandb
-
-    with WandbServer() as server:
-        monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        run, _ = training_run(tmp_path / "run")
-        tracker = Wandb(finish_timeout_s=1).build(run)
-    start = time.monotonic()
-    tracker.log({"train/loss": 2.0}, epoch=1, step=2)
-    with pytest.raises(TimeoutError, match=f"wandb sync {run.folder}"):
-        tracker.finish("finished")
-    wandb.teardown()  # what happens at exit
-    assert time.monotonic() - start < 8
 
 
 @pytest.mark.parametrize("module", [None, ModuleType("wandb")], ids=["missing", "an empty folder"])

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from frame import Component, Tracker, TrackerComponent, TrainingRun, UserError, hookimpl
 
+if TYPE_CHECKING:
+    import wandb
+
 
 class Wandb(TrackerComponent):
-    """Sends metrics, figures and tables to Weights & Biases, or keeps them until `wandb sync` sends them.
+    """Sends metrics, figures and tables to Weights & Biases, or keeps them until `frame sync` sends them.
 
-    It never asks for a key and never stops the training. Everything it writes lies in the run's folder, under `wandb/`.
+    It never asks for a key and never stops the training. Everything it writes lies in the run's folder, under `wandb/`;
+    move or delete the folder after `frame sync` only, which uploads from there. Texts under names such as `api_key`,
+    `token` or `password`, and values of environment variables with such names, are not sent.
     Source: the wandb package, https://docs.wandb.ai.
     """
 
@@ -28,47 +35,89 @@ class Wandb(TrackerComponent):
     """The run's name at W&B; its id in frame without it."""
     group: str | None = None
     """W&B group, to gather runs that belong together."""
+    job_type: str | None = "train"
+    """W&B job type, to tell the runs of a group apart."""
     tags: tuple[str, ...] = ()
     """W&B tags."""
     notes: str | None = None
     """Notes, shown with the run."""
+    table_images: int = Field(500, ge=0)
+    """Images in the table of predictions at most, in the order that the analyzers show them; 0 leaves it out."""
     start_timeout_s: float = Field(30, gt=0, allow_inf_nan=False)
     """Seconds that the server has to accept the run; then tracking goes on offline."""
+    step_timeout_s: float = Field(20, gt=0, allow_inf_nan=False)
+    """Seconds that W&B may hold the run at one row or one analyzer's figures; then tracking is off. The server has as
+    long to take the dataset at the start, and at the end to say that it is there and, again, that all rows arrived."""
     finish_timeout_s: float = Field(60, gt=0, allow_inf_nan=False)
-    """Seconds that the last uploads have at the end; what is left stays in the run's folder."""
+    """Seconds that tables, model and report have to be handed over at the end, and then (with 5 more for wandb itself)
+    the last uploads. Where the server does not answer, that much again keeps the results in an offline session."""
+    sync_timeout_s: float = Field(600, gt=0, allow_inf_nan=False)
+    """Seconds that `frame sync` has for the uploads, and again to see that everything arrived."""
 
     def build(self, run: TrainingRun) -> Tracker:
-        try:
-            from wandb import Settings
-        except ImportError as error:  # also where a local folder `wandb/` imports as an empty package
-            raise UserError(f"the tracker 'wandb' needs the package wandb: pip install wandb ({error})") from error
+        _need_wandb()
+        from .artifacts import read
+        from .privacy import without_secrets
+        from .session import environment, session_settings, set_up, start
+        from .tracker import Bounds, WandbTracker
 
-        from .tracker import WandbTracker, environment, start
+        about = read(run.folder / "environment.json")
+        code = {"version": about.get("versions", {}).get("frame-train"), **(about.get("git") or {})}
+        config, secrets = without_secrets({**run.recipe, "frame": code})
+        given = {
+            "project": self.project,
+            "entity": self.entity,
+            "run_id": re.sub(r"[^A-Za-z0-9_-]+", "-", run.run_id),
+            "run_name": self.name or run.run_id,
+            "run_group": self.group,
+            "run_job_type": self.job_type,
+            "run_tags": self.tags,
+            "run_notes": self.notes,
+            "git_commit": code.get("commit"),
+            "root_dir": str(run.folder.absolute()),
+            "init_timeout": self.start_timeout_s,
+            "finish_timeout": self.finish_timeout_s,
+        }
+
+        bounds = Bounds(self.step_timeout_s, self.finish_timeout_s, self.table_images)
+
+        def offline() -> wandb.Run:
+            return start("offline", base, session_settings(given, resumed=True), config, run.warn)
 
         with environment(run.folder):
-            settings = Settings(
-                project=self.project,
-                entity=self.entity,
-                run_id=re.sub(r"[^A-Za-z0-9_-]+", "-", run.run_id),
-                run_name=self.name or run.run_id,
-                run_group=self.group,
-                run_tags=self.tags,
-                run_notes=self.notes,
-                resume="allow" if run.resumed else None,
-                reinit="create_new",  # otherwise a run that is still open is handed out again
-                root_dir=str(run.folder),
-                init_timeout=self.start_timeout_s,
-                finish_timeout=self.finish_timeout_s,
-                finish_timeout_raises=True,
-                x_transaction_log_flush_interval=1,  # seconds; with the default, 15, a killed run loses its last rows
-                silent=True,
-                console="off",
-                disable_git=True,
-                disable_code=True,
-                save_code=False,
-            )
-            wandb_run = start(self.mode, settings, dict(run.recipe), run.warn)
-        return WandbTracker(wandb_run, run.folder)
+            base = set_up(self.step_timeout_s)
+            session = start(self.mode, base, session_settings(given, resumed=run.resumed), config, run.warn)
+        return WandbTracker(session, run, offline, config, secrets, bounds)
+
+    def sync(self, folder: Path) -> str:
+        """Run `wandb sync` on what is not uploaded yet, and ask W&B for every row, media file and artifact.
+
+        Checked are the number of rows, the name and size of each media file, and the digest and state of each artifact
+        that was logged offline; not that rows hold the right values. An artifact logged online is checked by wandb.
+        """
+        _need_wandb()
+        from .sync import sync
+
+        return sync(folder, self.sync_timeout_s)
+
+    def publish(self, folders: Sequence[Path]) -> str:
+        try:
+            from .reports import save
+        except ImportError as error:
+            need = "a W&B report needs the package wandb-workspaces: pip install 'frame-train[wandb-reports]'"
+            raise UserError(f"{need} ({error})") from error
+
+        from .session import environment
+
+        with environment(folders[0]):
+            return save(folders, self.project, self.entity, self.finish_timeout_s)
+
+
+def _need_wandb() -> None:
+    try:
+        from wandb import Settings  # noqa: F401
+    except ImportError as error:  # also where a local folder `wandb/` imports as an empty package
+        raise UserError(f"the tracker 'wandb' needs the package wandb: pip install wandb ({error})") from error
 
 
 @hookimpl

@@ -1,121 +1,194 @@
-"""A W&B run that never prompts, never waits for ever, and keeps its files in the run's folder."""
+"""Sends a run to W&B: rows and pictures as they come, tables and artifacts at its end."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from io import BytesIO
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import wandb
-from wandb.sdk.lib.wbauth import read_netrc_auth
 
-from frame import AnalyzerResult, LabelledImage, Picture, Table
+from frame import AnalyzerResult, LabelledImage, Table, TrainingRun
+
+from . import artifacts, media
+from .session import arrived_marker, environment, segments, tear_down, within
 
 EXIT_CODES = {"finished": 0, "interrupted": 255}  # 255: what wandb itself reports after Ctrl-C
+GRACE_S = 5.0
+"""Seconds that the ends of sessions may take over what they were given."""
+PANEL_BYTES = 16 * 2**20
+"""A larger report is an artifact only: as a panel it would be slow to open."""
+PREDICTIONS = "predictions"
 
 
-@contextmanager
-def environment(folder: Path) -> Iterator[None]:
-    """Set what wandb takes from the environment alone, and put the environment back."""
-    variables = {
-        # Tables are staged there until they are uploaded: an offline run is incomplete without them.
-        "WANDB_DATA_DIR": str(folder / "wandb" / "data"),
-        "WANDB_ERROR_REPORTING": "false",  # without a network it delays the exit by 15 s
-        "WANDB_SILENT": "true",
-    }
-    before = {name: os.environ[name] for name in variables if name in os.environ}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            os.environ.pop(name, None)
-        os.environ.update(before)
+@dataclass(frozen=True)
+class Bounds:
+    """How long W&B may take, in seconds, over a step and over the end; how many images its table holds."""
 
-
-def start(mode: str, settings: wandb.Settings, config: dict[str, Any], warn: Callable[[str], None]) -> wandb.Run:
-    """Start the run, offline where online is not possible: then with one warning, unless `auto` lacks credentials."""
-    base = wandb.setup().settings
-    if mode == "auto" and base.mode in ("offline", "disabled"):
-        mode = base.mode
-    if mode in ("auto", "online"):
-        try:
-            if _has_credentials(base.base_url):
-                return wandb.init(mode="online", settings=settings, config=config)
-            if mode == "online":
-                warn("W&B has no credentials: logging offline; set WANDB_API_KEY or run `wandb login`")
-        except Exception as error:  # whatever it is, offline does not need the server
-            warn(f"W&B could not start online: logging offline, `wandb sync` uploads it later ({error})")
-            with suppress(SystemExit):  # what teardown raises if wandb's process crashed
-                wandb.teardown()  # until then the run's id counts as taken
-        mode = "offline"
-    return wandb.init(mode=mode, settings=settings, config=config)  # type: ignore[arg-type]
-
-
-def _has_credentials(base_url: str) -> bool:
-    """Whether wandb will find a key for the server: without one it asks on the terminal, and waits."""
-    variables = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
-    return any(os.environ.get(name) for name in variables) or read_netrc_auth(host=base_url) is not None
+    step_s: float
+    finish_s: float
+    table_images: int
 
 
 class WandbTracker:
-    """Logs to one W&B run. `folder`: the run's folder in frame."""
+    """Logs to one W&B run, and to another session of it, offline, from where the server does not answer any more.
 
-    def __init__(self, run: wandb.Run, folder: Path) -> None:
-        self._run, self._folder = run, folder
-        for name in ("train/*", "lr"):
-            run.define_metric(name, step_metric="trainer/step")
-        for split in ("val", "test"):
-            run.define_metric(f"{split}/*", step_metric="epoch")
-            run.define_metric(f"{split}/acc", step_metric="epoch", summary="max,last")
-            run.define_metric(f"{split}/loss", step_metric="epoch", summary="min,last")
+    offline(): starts that session. config: the recipe without its secrets. secrets: texts that must not be sent.
+    """
+
+    def __init__(
+        self, session: wandb.Run, run: TrainingRun, offline: Callable[[], wandb.Run], config: Mapping[str, Any],
+        secrets: set[str], bounds: Bounds,
+    ) -> None:  # fmt: skip
+        self._session, self._run, self._offline, self._config, self._secrets = session, run, offline, config, secrets
+        self._bounds = bounds
+        self._tables: dict[str, Table] = {}
+        self._images: dict[int, LabelledImage] = {}
+        self._dataset_used = False
+        self._api: wandb.Api | None = None
+        with environment(run.folder):
+            self._bounded("name its metrics", lambda: define_metrics(session))
+            if session.settings.mode == "online":
+                self._use_dataset()
 
     def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
         # Not `log(step=...)`: W&B drops a row whose step is lower than the last one.
-        self._run.log({**metrics, "epoch": epoch, "trainer/step": step})
+        row = {**metrics, "epoch": epoch, "trainer/step": step}
+        self._bounded("take a row", lambda: self._session.log(row))
 
     def log_result(self, name: str, result: AnalyzerResult) -> None:
-        """Log pictures as `analysis/<name>/<picture>`, tables as `..._table`, labelled images as one table."""
-        prefix = f"analysis/{name}"
-        tables = {f"{prefix}/{table.name}_table": _table(table) for table in result.tables}
-        if result.images:
-            tables[f"{prefix}/images_table"] = _images_table(result.images)
-        with environment(self._folder):
-            self._run.summary.update({f"{prefix}/{key}": value for key, value in result.scalars.items()})
-            if result.pictures:
-                self._run.log({f"{prefix}/{picture.name}": _image(picture) for picture in result.pictures})
-            if tables:  # last: where the server died meanwhile, a table raises after some 20 s
-                self._run.log(tables)
+        """Log figures as `analysis/<name>/<figure>` at once; tables and images wait for the end.
+
+        A table is an artifact, and an artifact that the server does not take is in no log of wandb's, unless the
+        session is offline: so they are logged when it is known which it is.
+        """
+        self._tables |= {f"analysis/{name}/{table.name}_table": table for table in result.tables}
+        media.merge(result.images, self._images, self._bounds.table_images)
+        folder = self._run.folder / "analysis" / name
+        pictures = {
+            f"analysis/{name}/{figure.name}": media.image(figure, folder / f"{figure.name}.png")
+            for figure in result.figures
+        }
+        scalars = {f"analysis/{name}/{key}": value for key, value in result.scalars.items()}
+
+        def send() -> None:
+            self._session.summary.update(scalars)
+            if pictures:
+                self._session.log(pictures)
+
+        with environment(self._run.folder):
+            self._bounded(f"take the results of {name}", send)
 
     def finish(self, status: str) -> None:
-        """End the run. Raises TimeoutError when the last uploads took longer than they may."""
-        try:
-            self._run.finish(exit_code=EXIT_CODES.get(status, 1))
-        except TimeoutError:
-            rest = f"wandb sync {self._run.settings.sync_dir}"
-            raise TimeoutError(f"W&B did not take the last data in time; upload them with: {rest}") from None
+        """Log what waits, end the run, and see that the server has all rows; else keep the end offline."""
+        code = EXIT_CODES.get(status, 1)
+        online = self._session.settings.mode == "online"
+        with environment(self._run.folder):
+            try:
+                if online:
+                    self._bounded("say what it has", self._rows_there)
+                self._at_end("take the results", lambda: self._log_end(self._session, status))
+                rows = self._bounded("count its rows", lambda: self._session.step)
+                self._end(self._session, code)
+                if online:
+                    self._see_arrived(rows)
+            except Exception as error:
+                if not online:
+                    raise
+                self._go_on_offline(status, code)
+                text = (
+                    f"W&B stopped answering ({error}); nothing is lost, upload it with: frame sync {self._run.folder}"
+                )
+                raise RuntimeError(text) from error
+
+    def _bounded(self, what: str, call: Callable[[], Any]) -> Any:
+        return within(self._bounds.step_s, what, call)
+
+    def _at_end(self, what: str, call: Callable[[], Any]) -> None:
+        within(self._bounds.finish_s, what, call)
+
+    def _end(self, session: wandb.Run, code: int) -> None:
+        seconds = self._bounds.finish_s + GRACE_S  # wandb keeps to the bound itself, unless its process is gone
+        within(seconds, "finish", lambda: session.finish(exit_code=code))
+
+    def _go_on_offline(self, status: str, code: int) -> None:
+        """Log the end of the run, artifacts included, in a session of its own that `frame sync` appends."""
+        with suppress(Exception):
+            self._end(self._session, code)
+        tear_down()
+        session = self._offline()
+        self._at_end("keep the results", lambda: self._log_end(session, status))
+        self._end(session, code)
+
+    def _log_end(self, session: wandb.Run, status: str) -> None:
+        run, record = self._run, artifacts.read(self._run.folder / "run.json")
+        for key in ("best", "test_accuracy", "kept"):
+            if record.get(key) is not None:
+                session.summary[key] = record[key]
+        if not self._dataset_used:
+            session.log_artifact(self._dataset())
+        tables = {key: media.table(table) for key, table in self._tables.items()}
+        if self._images:
+            tables[PREDICTIONS] = media.predictions(self._images)
+        if tables:
+            session.log(tables)
+        if status == "finished":
+            for model, aliases in artifacts.models(run.name, session.id, run.folder, run.epoch, record):
+                session.log_artifact(model, aliases=aliases)
+        self._log_report(session)
+
+    def _log_report(self, session: wandb.Run) -> None:
+        page = self._run.folder / "report.html"
+        if not page.is_file():
+            return
+        text = page.read_text()
+        if any(secret in text for secret in self._secrets):
+            self._run.warn("report.html holds a secret, through the recipe: it is not sent to W&B")
+            return
+        session.log_artifact(artifacts.report(self._run.name, page), aliases=[session.id])
+        if page.stat().st_size <= PANEL_BYTES:
+            session.log({"report": wandb.Html(str(page), inject=False)})
+
+    def _dataset(self) -> wandb.Artifact:
+        data = self._config.get("data", {})
+        return artifacts.dataset(data.get("use", "dataset"), data.get("root"), self._run.data)
+
+    def _use_dataset(self) -> None:
+        """Make the dataset this run's input. What fails here fails alone: it is tried again at the end."""
+
+        def use() -> None:
+            artifact = self._session.log_artifact(self._dataset())
+            artifact.wait(timeout=max(1, int(self._bounds.step_s)))
+            self._session.use_artifact(artifact)
+
+        with suppress(Exception):
+            self._bounded("take the dataset", use)
+            self._dataset_used = True
+
+    def _rows_there(self) -> int:
+        """Ask the server how many rows of the run it has. Raises where it does not answer."""
+        self._api = self._api or wandb.Api(timeout=max(1, int(self._bounds.step_s / 2)))
+        run = self._api.run(f"{self._session.entity}/{self._session.project}/{self._session.id}")
+        return int(run.load(force=True)["historyLineCount"])
+
+    def _see_arrived(self, rows: int) -> None:
+        """Mark the session as uploaded once the server has all rows. Raises where it has not within a step's time."""
+        deadline = time.monotonic() + self._bounds.step_s
+        while (there := self._bounded("say what it has", self._rows_there)) < rows:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"it has {there} of {rows} rows")
+            time.sleep(0.2)
+        arrived_marker(segments(self._run.folder)[-1]).touch()
 
 
-def _image(picture: Picture) -> wandb.Image:
-    from PIL import Image
-
-    png = BytesIO(picture.image if isinstance(picture.image, bytes) else b"")
-    if not isinstance(picture.image, bytes):  # given a figure, wandb would need pyplot
-        picture.image.savefig(png, format="png")
-    return wandb.Image(Image.open(png), caption=picture.caption or picture.title)
-
-
-def _table(table: Table) -> wandb.Table:
-    columns = zip(*table.rows, strict=True)
-    # wandb refuses text beside numbers in a column unless it is told; told so, it cannot plot the columns.
-    mixed = any(len({isinstance(cell, str) for cell in column if cell is not None}) > 1 for column in columns)
-    return wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows], allow_mixed_types=mixed)
-
-
-def _images_table(images: tuple[LabelledImage, ...]) -> wandb.Table:
-    columns = ["index", "target", "predicted", "confidence", "loss", "source"]
-    rows = [[wandb.Image(item.image), *(getattr(item, column) for column in columns)] for item in images]
-    return wandb.Table(columns=["image", *columns], data=rows)
+def define_metrics(session: wandb.Run) -> None:
+    """Give the metrics their own x axes, and best and last to the summary."""
+    for name in ("train/*", "perf/*", "lr", "momentum"):
+        session.define_metric(name, step_metric="trainer/step")
+    for split in ("val", "test"):
+        session.define_metric(f"{split}/*", step_metric="epoch")
+    for split, axis in (("train", "trainer/step"), ("val", "epoch"), ("test", "epoch")):
+        session.define_metric(f"{split}/acc", step_metric=axis, summary="max,last")
+        session.define_metric(f"{split}/loss", step_metric=axis, summary="min,last")

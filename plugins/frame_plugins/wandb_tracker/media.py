@@ -1,0 +1,87 @@
+"""Results as W&B's media: figures, tables, and the one table of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import wandb
+
+from frame import Figure, LabelledImage, Table, png
+
+from .._figures import HEAT
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+SMALL = 128
+"""Pixels that the longer side of an image has at least before a heat map is laid over it."""
+
+
+def image(figure: Figure, drawn: Path) -> wandb.Image:
+    """Return a figure as a picture. drawn: where the host keeps it as PNG."""
+    from PIL import Image
+
+    content = drawn.read_bytes() if drawn.is_file() else png(figure)
+    return wandb.Image(Image.open(BytesIO(content)), caption=figure.caption or figure.title)
+
+
+def table(given: Table) -> wandb.Table:
+    """Return a table of W&B's."""
+    columns = zip(*given.rows, strict=True)
+    # wandb refuses text beside numbers in a column unless it is told; told so, it cannot plot the columns.
+    mixed = any(len({isinstance(cell, str) for cell in column if cell is not None}) > 1 for column in columns)
+    return wandb.Table(columns=list(given.columns), data=[list(row) for row in given.rows], allow_mixed_types=mixed)
+
+
+def merge(images: Iterable[LabelledImage], into: dict[int, LabelledImage], most: int) -> None:
+    """Add images to those by index, `most` in all; the heat maps of one image come together."""
+    for item in images:
+        if known := into.get(item.index):
+            into[item.index] = replace(known, heats={**known.heats, **item.heats})
+        elif len(into) < most:
+            into[item.index] = item
+
+
+def predictions(images: Mapping[int, LabelledImage]) -> wandb.Table:
+    """Return the table of predictions: a row an image, a column for each kind of heat map, drawn over the image."""
+    facts = ("index", "target", "predicted", "confidence", "loss", "source")
+    maps = list(dict.fromkeys(name for item in images.values() for name in column_names(item)))
+    rows = []
+    for _, item in sorted(images.items()):
+        over = {column: wandb.Image(overlay(item.image, heat)) for column, heat in column_names(item).items()}
+        right = item.target == item.predicted
+        rows.append(
+            [wandb.Image(item.image), *(getattr(item, fact) for fact in facts), right, *(over.get(one) for one in maps)]
+        )
+    return wandb.Table(columns=["image", *facts, "right", *maps], data=rows)
+
+
+def column_names(item: LabelledImage) -> dict[str, npt.NDArray[np.float32]]:
+    """Return an image's heat maps by column: where a name says the image's own class, the column says which it is."""
+    found = {}
+    for name, heat in item.heats.items():
+        for kind, label in (("true", item.target), ("predicted", item.predicted)):
+            name = name.replace(f"{kind} {label}", kind)
+        found[name] = heat
+    return found
+
+
+def overlay(pixels: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return an image, (H, W, 1 or 3) uint8, under its heat map, (h, w) in [0, 1], as RGB; small ones are enlarged."""
+    import numpy as np
+    from matplotlib import colormaps
+    from PIL import Image
+
+    base = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    factor = max(1, -(-SMALL // max(base.size)))
+    size = (base.width * factor, base.height * factor)
+    below = np.asarray(base.resize(size, Image.Resampling.NEAREST), np.float32) / 255
+    warm = np.asarray(Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)
+    alpha = (0.35 + 0.35 * warm)[..., None] * (heat.max() > 0)  # (H, W, 1)
+    mixed = alpha * colormaps[HEAT](warm)[..., :3] + (1 - alpha) * below
+    return np.asarray(np.rint(255 * mixed), np.uint8)

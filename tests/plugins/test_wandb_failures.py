@@ -1,0 +1,167 @@
+"""W&B's failures: whatever the server does, the run goes on within the stated bounds, and nothing is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fakes.wandb_log import OfflineRun
+from fakes.wandb_run import KEY, alone, analysis, leave_files, log_a_run, read_offline, training_run
+from fakes.wandb_server import WandbServer
+from frame import png
+from frame.tracking import Trackers
+from frame_plugins.wandb_tracker import Wandb
+from frame_plugins.wandb_tracker.session import within
+
+pytestmark = pytest.mark.usefixtures(alone.__name__)
+
+START, STEP, FINISH = 1, 1, 1
+QUICK = Wandb(start_timeout_s=START, step_timeout_s=STEP, finish_timeout_s=FINISH)
+GRACE = 3
+"""Seconds that this machine may take over the bounds: wandb's processes start and end in them."""
+FAILURES = [401, 500, "garbage", "hang", "refuse"]
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with WandbServer() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        yield server
+
+
+def fail(server, how) -> None:
+    if how == "refuse":
+        server.stop()
+    else:
+        server.failure = how
+
+
+@pytest.mark.parametrize("how", [*FAILURES, "the key is too short"])
+def test_a_server_that_fails_at_the_start(tmp_path, monkeypatch, server, how):
+    if how == "the key is too short":
+        monkeypatch.setenv("WANDB_API_KEY", "short")
+    else:
+        fail(server, how)
+    run, warnings = training_run(tmp_path / "run")
+    start = time.monotonic()
+    tracker = QUICK.build(run)
+    assert time.monotonic() - start < START + STEP + GRACE
+    log_a_run(tracker)
+    leave_files(run.folder)
+    tracker.finish("finished")
+    assert time.monotonic() - start < START + STEP + FINISH + GRACE
+    assert len(warnings) == 1
+    assert "offline" in warnings[0]
+    log = read_offline(run.folder)
+    assert [row["train/loss"] for row in log.history[:2]] == [2, 1]
+    assert {artifact.type for artifact in log.artifacts} == {"dataset", "run_table", "model", "report"}
+
+
+@pytest.mark.parametrize("how", FAILURES)
+def test_a_server_that_fails_in_the_middle(tmp_path, server, how):
+    run, warnings = training_run(tmp_path / "run")
+    trackers = Trackers(warnings.append)
+    trackers.running["wandb"] = QUICK.build(run)
+    [png(figure) for figure in analysis().figures]  # the first picture of a process takes a second
+    fail(server, how)
+    start = time.monotonic()
+    log_a_run(trackers)
+    assert time.monotonic() - start < 1  # the training does not wait
+    leave_files(run.folder)
+    trackers.finish("finished")
+    assert time.monotonic() - start < 3 * STEP + FINISH + 5 + GRACE
+    assert len(warnings) == 1
+    assert f"frame sync {run.folder}" in warnings[0]
+    assert os.environ.get("WANDB_DATA_DIR") is None
+    kept = read_offline(run.folder)
+    assert {artifact.type for artifact in kept.artifacts} == {"run_table", "model", "report"}
+    assert not list(run.folder.glob("wandb/*/*.synced"))
+
+
+def test_a_server_that_loses_rows_is_found_out(tmp_path, server):
+    run, _ = training_run(tmp_path / "run")
+    tracker = Wandb(step_timeout_s=STEP).build(run)
+    server.file_stream = lambda name, message: {}
+    log_a_run(tracker)
+    leave_files(run.folder)
+    with pytest.raises(RuntimeError, match=r"0 of \d+ rows.*frame sync"):
+        tracker.finish("finished")
+
+
+def test_a_call_that_hangs_turns_the_tracker_off_within_its_bound(tmp_path):
+    run, warnings = training_run(tmp_path / "run")
+    trackers = Trackers(warnings.append)
+    tracker = Wandb(mode="offline", step_timeout_s=0.2).build(run)
+    trackers.running["wandb"] = tracker
+    session, tracker._session = tracker._session, Hanging()
+    start = time.monotonic()
+    for step in range(5):
+        trackers.log({"train/loss": 1.0}, epoch=step, step=step)
+    assert time.monotonic() - start < 1
+    assert len(warnings) == 1
+    assert "more than 0.2 s" in warnings[0]
+    tracker._session = session
+    trackers.finish("finished")
+
+
+class Hanging:
+    def log(self, row):
+        time.sleep(3)
+
+
+def test_the_bound_hands_on_what_a_call_comes_to():
+    assert within(1, "answer", lambda: 7) == 7
+    with pytest.raises(TimeoutError, match="its own"):
+        within(1, "answer", lambda: (_ for _ in ()).throw(TimeoutError("its own")))
+    with pytest.raises(SystemExit):
+        within(1, "answer", lambda: sys.exit(3))
+
+
+CHILD = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as in frame, SIGTERM ends the run through Python
+sys.path[:0] = [{tests!r}]
+from pathlib import Path
+from fakes.wandb_run import training_run
+from frame_plugins.wandb_tracker import Wandb
+run, _ = training_run(Path(sys.argv[1]))
+tracker = Wandb(mode=sys.argv[2], finish_timeout_s=5).build(run)
+for number in range(1000):
+    tracker.log({{"train/loss": 1.0, "number": number}}, epoch=number, step=number)
+    print(number, flush=True)
+    time.sleep(0.02)
+"""
+
+
+def start_child(tmp_path, mode):
+    code = CHILD.format(tests=str(Path(__file__).parents[1]))
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), mode]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_killed_run_loses_one_row_at_most(tmp_path):
+    with start_child(tmp_path, "offline") as child:
+        last = next(int(line) for line in child.stdout if int(line) >= 20)
+        child.send_signal(signal.SIGKILL)
+        rest = [int(line) for line in child.stdout]
+    logged = 1 + max([last, *rest])
+    time.sleep(0.2)  # wandb's own process ends after its parent
+    log = OfflineRun(tmp_path / "run")
+    kept = [row["number"] for row in log.history]
+    assert kept == list(range(len(kept)))
+    assert logged - len(kept) <= 1
+    assert log.exit_code is None
+
+
+def test_a_run_ended_by_sigterm_is_marked_failed(tmp_path, server):
+    with start_child(tmp_path, "online") as child:
+        next(line for line in child.stdout if int(line) >= 3)
+        child.send_signal(signal.SIGTERM)
+    server.wait_until(lambda: server.run.exit_code is not None)
+    assert server.run.exit_code != 0
+    assert len(server.run.history) >= 4

@@ -1,0 +1,243 @@
+"""Resumed runs, and `frame sync`: all that lies in a run's folder reaches a server on 127.0.0.1, or it says so."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fakes.wandb_run import KEY, RUN_ID, alone, analysis, leave_files, log_a_run, training_run
+from fakes.wandb_server import WandbServer
+from frame import RunFailed, UserError
+from frame.cli import cli
+from frame_plugins.wandb_tracker import Wandb
+from frame_plugins.wandb_tracker.session import arrived_marker, segments
+from frame_plugins.wandb_tracker.sync import run as run_command
+
+pytestmark = pytest.mark.usefixtures(alone.__name__)
+WANDB = Wandb(step_timeout_s=2, finish_timeout_s=5, sync_timeout_s=20)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with WandbServer() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def key(monkeypatch):
+    """Call it to have credentials from then on."""
+    return lambda: monkeypatch.setenv("WANDB_API_KEY", KEY)
+
+
+def track(folder, numbers, status="finished", results=False, **changes):
+    """Log rows of those numbers in a session of its own, and end it."""
+    run, warnings = training_run(folder, **changes)
+    tracker = WANDB.build(run)
+    for number in numbers:
+        tracker.log({"number": number}, epoch=number, step=number)
+    if results:
+        tracker.log_result("errors", analysis())
+    leave_files(folder)
+    tracker.finish(status)
+    return warnings
+
+
+def next_second() -> None:
+    """Wait for it: wandb names a session's folder by the second."""
+    time.sleep(1.01 - time.time() % 1)
+
+
+def numbers(server) -> list[int]:
+    return [row["number"] for row in server.run.history if "number" in row]
+
+
+def test_an_offline_run_is_uploaded_whole(tmp_path, server, key, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    track(Path("run"), range(3), results=True)
+    monkeypatch.chdir("/")  # it is uploaded from anywhere
+    key()
+    said = WANDB.sync(tmp_path / "run")
+    assert re.search(r"all of it: \d+ rows, \d+ media files, 6 artifacts, at http", said)
+    assert numbers(server) == [0, 1, 2]
+    assert server.run.exit_code == 0
+    grid = next(row["analysis/errors/grid"] for row in server.run.history if "analysis/errors/grid" in row)
+    assert len(server.run.files[grid["path"]]) == grid["size"]
+    assert server.run.inputs == [data.id for data in server.of_type("dataset")]
+    assert {tuple(model.files.values()) for model in server.of_type("model")} == {(b"kept",), (b"best",)}
+    assert arrived_marker(segments(tmp_path / "run")[0]).exists()
+
+    before = len(server.run.history)
+    assert WANDB.sync(tmp_path / "run") == said  # asks again, uploads nothing
+    assert len(server.run.history) == before
+
+
+def test_what_did_not_arrive_is_named_and_sent_again(tmp_path, server, key, monkeypatch):
+    monkeypatch.setattr("frame_plugins.wandb_tracker.sync.PATIENCE_S", 0.2)
+    track(tmp_path / "run", range(3), results=True)
+    key()
+    server.drop = ("/media/images/", "CommitArtifact", "file_stream")
+    with pytest.raises(RunFailed) as error:
+        WANDB.sync(tmp_path / "run")
+    for missing in (r"6 of 6 rows", r"2 of 5 media files \(media/images/", r"6 of 6 artifacts \("):
+        assert re.search(missing, str(error.value))
+    assert not arrived_marker(segments(tmp_path / "run")[0]).exists()
+    server.drop = ()
+    assert "all of it" in WANDB.sync(tmp_path / "run")
+    assert numbers(server) == [0, 1, 2]
+
+
+def test_a_killed_run_is_uploaded_as_failed(tmp_path, server, key):
+    run, _ = training_run(tmp_path / "run")
+    tracker = WANDB.build(run)
+    tracker.log({"number": 0}, epoch=0, step=0)
+    time.sleep(0.3)
+    (log,) = segments(run.folder)
+    content = log.read_bytes()
+    tracker.finish("finished")
+    log.write_bytes(content)  # as a kill would have left it
+    key()
+    assert "1 rows" in WANDB.sync(run.folder)
+    assert numbers(server) == [0]
+    assert server.run.exit_code == 1
+
+
+def test_a_run_whose_server_died_is_completed_by_sync(tmp_path, server, key, monkeypatch):
+    key()
+    run, _ = training_run(tmp_path / "run")
+    tracker = Wandb(start_timeout_s=5, step_timeout_s=1, finish_timeout_s=1).build(run)
+    server.wait_until(lambda: server.runs)
+    server.failure = 500
+    log_a_run(tracker)
+    leave_files(run.folder)
+    with pytest.raises(RuntimeError, match="frame sync"):
+        tracker.finish("finished")
+    server.failure = None
+    said = WANDB.sync(run.folder)
+    assert "all of it" in said
+    assert [row["train/loss"] for row in server.run.history if "train/loss" in row] == [2, 1]
+    assert {len(server.of_type(kind)) for kind in ("dataset", "report")} == {1}
+    assert len(server.of_type("model")) == 2
+    assert server.run.exit_code == 0
+
+
+def test_an_online_run_is_resumed_in_place(tmp_path, server, key):
+    key()
+    assert track(tmp_path / "run", range(3), "interrupted") == []
+    assert server.run.exit_code == 255
+    next_second()
+    assert track(tmp_path / "run", range(3, 5), resumed=True) == []
+    assert list(server.runs) == [RUN_ID]
+    assert numbers(server) == [0, 1, 2, 3, 4]
+    steps = [row["_step"] for row in server.run.history]
+    assert steps == list(range(len(steps)))
+    assert server.run.exit_code == 0
+
+
+def test_offline_sessions_of_one_run_are_appended_in_order(tmp_path, server, key):
+    track(tmp_path / "run", range(3), "interrupted")
+    next_second()
+    track(tmp_path / "run", range(3, 5), resumed=True)
+    key()
+    next_second()
+    warnings = track(tmp_path / "run", range(5, 7), resumed=True)
+    assert len(warnings) == 1  # it would be online, if the earlier sessions were there
+    assert "frame sync" in warnings[0]
+    assert server.runs == {}
+    assert "all of it" in WANDB.sync(tmp_path / "run")
+    assert numbers(server) == list(range(7))
+    assert server.run.exit_code == 0
+    assert track(tmp_path / "run", range(7, 9), resumed=True) == []
+    assert numbers(server) == list(range(9))
+
+
+def test_sync_needs_credentials_and_something_to_send(tmp_path, server):
+    with pytest.raises(UserError, match="no W&B sessions"):
+        WANDB.sync(tmp_path)
+    track(tmp_path / "run", range(1))
+    with pytest.raises(UserError, match="WANDB_API_KEY"):
+        WANDB.sync(tmp_path / "run")
+
+
+@pytest.mark.parametrize("how", [401, "hang"])
+def test_sync_against_a_server_that_fails(tmp_path, server, key, how):
+    track(tmp_path / "run", range(1))
+    key()
+    server.failure = how
+    start = time.monotonic()
+    with pytest.raises(RunFailed):
+        Wandb(sync_timeout_s=3).sync(tmp_path / "run")
+    assert time.monotonic() - start < 2 * 3 + 3
+    assert not arrived_marker(segments(tmp_path / "run")[0]).exists()
+
+
+def test_a_command_that_fails_or_hangs_says_so(tmp_path):
+    with pytest.raises(RunFailed, match=r"`wandb sync .*failed"):
+        run_command(["sync", str(tmp_path / "nothing")], 20)
+    with pytest.raises(RunFailed, match=r"more than 0\.01 s"):
+        run_command(["--version"], 0.01)
+
+
+RECIPE = """
+name: tiny
+plugins: [./sending.py]
+data: {use: digits}
+model: {use: custom_resnet}
+loss: {use: cross_entropy}
+optimizer: {use: adam, lr: 0.01}
+train: {epochs: 1}
+"""
+PLUGIN = """
+from frame import RunFailed, TrackerComponent, hookimpl
+
+class Silent(TrackerComponent):
+    def build(self, run): ...
+
+class Sending(Silent):
+    def sync(self, folder):
+        if (folder / "broken").exists():
+            raise RunFailed(f"{folder}: a row is missing")
+        return "all there"
+
+@hookimpl
+def frame_components():
+    return {"sending": Sending, "silent": Silent}
+"""
+
+
+def recipe_run(folder: Path, trackers: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text('{"state": "finished"}')
+    (folder / "sending.py").write_text(PLUGIN)
+    (folder / "recipe.resolved.yaml").write_text(f"{RECIPE}trackers: {trackers}\n")
+    return folder
+
+
+def test_the_command_syncs_each_run_and_tells_what_is_wrong(tmp_path):
+    good = recipe_run(tmp_path / "good", "[{use: silent}, {use: sending}]")
+    silent = recipe_run(tmp_path / "silent", "[{use: silent}]")
+    plain = recipe_run(tmp_path / "plain", "[]")
+    broken = recipe_run(tmp_path / "broken", "[{use: sending}]")
+    (broken / "broken").touch()
+    early = recipe_run(tmp_path / "early", "[]")
+    (early / "recipe.resolved.yaml").unlink()
+
+    def sync(*runs):
+        return CliRunner().invoke(cli, ["sync", *map(str, runs)])
+
+    result = sync(good, good)
+    assert (result.exit_code, result.output) == (0, f"{good}: all there\n")
+    result = sync(plain, silent, early, good)
+    assert isinstance(result.exception, UserError)
+    assert "plain has nothing to sync: it has no trackers" in str(result.exception)
+    assert "silent has nothing to sync: its trackers ('silent') upload nothing" in str(result.exception)
+    assert "early stopped before its training began" in str(result.exception)
+    assert result.output == f"{good}: all there\n"
+    result = sync(plain, broken, good)
+    assert isinstance(result.exception, RunFailed)
+    assert result.exception.exit_code == 1
+    assert str(result.exception).splitlines()[0] == f"{broken}: a row is missing"
+    assert "no trackers" in str(result.exception)
+    assert result.output == f"{good}: all there\n"
