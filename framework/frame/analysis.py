@@ -18,6 +18,7 @@ from PIL import Image as PILImage
 
 from .components import AnalyzerComponent, HistoryAnalyzer
 from .contracts import AnalysisRun, RunHistory
+from .errors import FrameError
 from .figures import png
 from .model_guard import untouched, withheld
 from .randomness import rng_untouched
@@ -50,7 +51,7 @@ def analyze(analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, sen
             save_result(place, order, result)
         except Exception as error:  # whatever an analyzer raises, the run and the other analyzers go on
             failed += 1
-            warn(f"analyzer '{name}' failed: {type(error).__name__}: {error}")
+            warn(f"analyzer '{name}' failed: {_reason(error)}")
             _save_failure(place, order, named.use, error)
             continue
         (place / "error.txt").unlink(missing_ok=True)
@@ -90,7 +91,11 @@ def save_result(folder: Path, order: int, result: AnalyzerResult, *, draw: bool 
 
 def _save_failure(folder: Path, order: int, title: str, error: Exception) -> None:
     write_text(folder / "error.txt", traceback.format_exc())
-    write_json(folder / "result.json", {"order": order, "title": title, "error": f"{type(error).__name__}: {error}"})
+    write_json(folder / "result.json", {"order": order, "title": title, "error": _reason(error)})
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, FrameError) else f"{type(error).__name__}: {error}"
 
 
 def _save_figure(folder: Path, figure: Figure, draw: bool) -> dict[str, Any]:
