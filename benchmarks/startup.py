@@ -21,6 +21,9 @@ COMMANDS = {
     "frame --help": [*FRAME, "--help"],
     "frame validate": [*FRAME, "validate", str(RECIPE)],
     "frame list": [*FRAME, "list"],
+    "frame show": [*FRAME, "show", "model/custom_resnet"],
+    "frame schema": [*FRAME, "schema"],
+    "frame plugin list": [*FRAME, "plugin", "list"],
 }
 
 
@@ -37,11 +40,11 @@ def main() -> None:
     for command in COMMANDS.values():  # fills the disk cache and the bytecode
         seconds(command)
     rounds = [{name: seconds(command) for name, command in COMMANDS.items()} for _ in range(ROUNDS)]
-    print(f"{'command':<16}{'median s':>10}{'/ import torch: median':>26}{'min':>8}{'max':>8}   ({ROUNDS} rounds)")
+    print(f"{'command':<20}{'median s':>10}{'/ import torch: median':>26}{'min':>8}{'max':>8}   ({ROUNDS} rounds)")
     for name in COMMANDS:
         ratios = [one[name] / one["import torch"] for one in rounds]
         spread = f"{median(ratios):>26.3f}{min(ratios):>8.3f}{max(ratios):>8.3f}"
-        print(f"{name:<16}{median(one[name] for one in rounds):>10.3f}{spread}")
+        print(f"{name:<20}{median(one[name] for one in rounds):>10.3f}{spread}")
 
 
 if __name__ == "__main__":

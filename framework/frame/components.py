@@ -8,8 +8,8 @@ listing and checking a recipe stays fast. Import them inside `build`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,12 +45,26 @@ class Component(BaseModel):
         fields = type(self).model_fields
         return [name for name in fields if fields[name].annotation == LearningRate and getattr(self, name) == AUTO]
 
+    @classmethod
+    def metric_fields(cls) -> list[str]:
+        """Names of the settings that name a metric, or several."""
+        return [
+            name for name, field in cls.model_fields.items() if METRIC in (*field.metadata, *_parts(field.annotation))
+        ]
+
     def review(self, epochs: int) -> Iterable[Problem]:  # noqa: ARG002
         """Say what is wrong with these settings in a run of `epochs` epochs, or odd (a Problem of level "warning").
 
         `key` is the setting's name; the host adds the section and the line.
         """
         return ()
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield everything that a type is made of: `str` and METRIC in `MetricName | None`."""
+    for part in get_args(annotation):
+        yield part
+        yield from _parts(part)
 
 
 class DatasetComponent(Component, ABC):
@@ -136,7 +150,7 @@ class CallbackComponent(Component, ABC):
 
     @abstractmethod
     def build(self, run: TrainingRun) -> Callback:
-        """Return an object with any of the methods of `Callback`; those it lacks cost nothing."""
+        """Return a `Callback` with some of its methods overridden; the others cost nothing."""
 
 
 class TrackerComponent(Component, ABC):

@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: `recipes/s10.yaml:7: model.widht: unknown setting; did you mean 'widths'?`."""
+    """One mistake: `recipes/s10.yaml:7: model.widht: unknown setting; did you mean 'widths'?`.
+
+    level: a warning is for what works and is hardly meant.
+    """
 
     message: str
     key: str = ""
     place: Place | None = None
+    level: Level = "error"
 
     def __str__(self) -> str:
         parts = (str(self.place) if self.place else "", self.key, self.message)
@@ -59,8 +66,9 @@ class RunFailed(FrameError):
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that `word` was probably meant to be, or None."""
-    matches = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
-    return matches[0] if matches else None
+    lower = {choice.lower(): choice for choice in choices}
+    matches = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
+    return lower[matches[0]] if matches else None
 
 
 def suggest(word: str, choices: Iterable[str], *, list_all: bool = True) -> str:

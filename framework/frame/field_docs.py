@@ -8,21 +8,42 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
+import sys
+from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
+
+from pydantic import BaseModel
 
 
 def field_docs(component: type) -> dict[str, str]:
     """Return the text below each field of a class and of its bases, on one line; none where there is no source."""
     found: dict[str, str] = {}
     for cls in reversed(component.__mro__):
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-        except (OSError, TypeError, SyntaxError):
-            continue
-        body = getattr(tree.body[0], "body", [])
-        for field, text in pairwise(body):
-            match field, text:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(doc))):
-                    found[name] = " ".join(doc.split())
+        if issubclass(cls, BaseModel) and cls is not BaseModel:
+            found |= _docs_in(cls.__module__).get(cls.__qualname__, {})
     return found
+
+
+@cache  # a module holds several components
+def _docs_in(module: str) -> dict[str, dict[str, str]]:
+    """Return the documentation of each class in a module."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError, SyntaxError):
+        return {}
+    return {name: dict(_docs(cls)) for name, cls in _classes(tree)}
+
+
+def _classes(node: ast.AST, above: str = "") -> Iterator[tuple[str, ast.ClassDef]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            yield above + child.name, child
+            yield from _classes(child, f"{above}{child.name}.")
+
+
+def _docs(cls: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, text in pairwise(cls.body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(doc))):
+                yield name, " ".join(doc.split())

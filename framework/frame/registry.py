@@ -10,6 +10,8 @@ from . import components as c
 from .errors import UserError
 
 C = TypeVar("C", bound=c.Component)
+OWN = "frame-train"
+TRANSFORMS = ("data.train_transforms[]", "data.eval_transforms[]")
 
 
 @dataclass(frozen=True)
@@ -21,21 +23,29 @@ class Registered(Generic[C]):
     plugin: str
 
 
+def clash(what: str, one: tuple[str, str], other: tuple[str, str]) -> UserError:
+    """Return the error of two plugins, each given with its origin, that offer the same thing."""
+    (plugin, origin), (second, second_origin) = one, other
+    off = plugin if second_origin.startswith(f"{OWN} ") else second  # frame's own is the last that one would turn off
+    return UserError(
+        f"two plugins offer the {what}: '{plugin}' of {origin} and '{second}' of {second_origin}; uninstall one, or "
+        f"turn one off: FRAME_DISABLE_PLUGINS={off}"
+    )
+
+
 @dataclass
 class Registry(Generic[C]):
-    """The components of one kind, by name."""
+    """The components of one kind, by name. sections: where recipes name them; `[]` marks a list of them."""
 
     kind: str
     base: type[C]
+    sections: tuple[str, ...]
     entries: dict[str, Registered[C]] = field(default_factory=dict)
 
     def add(self, name: str, component: type[C], origin: str, plugin: str) -> None:
         """Take a component; two of one name are an error that says where both are from."""
         if other := self.entries.get(name):
-            raise UserError(
-                f"two plugins offer the {self.kind} '{name}': '{other.plugin}' of {other.origin} and '{plugin}' of "
-                f"{origin}; uninstall one, or turn one off: FRAME_DISABLE_PLUGINS={plugin}"
-            )
+            raise clash(f"{self.kind} '{name}'", (other.plugin, other.origin), (plugin, origin))
         self.entries[name] = Registered(component, origin, plugin)
 
     def __getitem__(self, name: str) -> type[C]:
@@ -48,25 +58,25 @@ class Registry(Generic[C]):
         return iter(sorted(self.entries))
 
 
-def _registry(kind: str, base: type[Any]) -> Any:
-    return field(default_factory=lambda: Registry(kind, base))
+def _registry(kind: str, base: type[Any], *sections: str) -> Any:
+    return field(default_factory=lambda: Registry(kind, base, sections))
 
 
 @dataclass
 class Registries:
     """All registries. A field's name is what `frame list` takes; `Registry.kind` is the word for one of them."""
 
-    datasets: Registry[c.DatasetComponent] = _registry("dataset", c.DatasetComponent)
-    transforms: Registry[c.TransformComponent] = _registry("transform", c.TransformComponent)
-    models: Registry[c.ModelComponent] = _registry("model", c.ModelComponent)
-    losses: Registry[c.LossComponent] = _registry("loss", c.LossComponent)
-    optimizers: Registry[c.OptimizerComponent] = _registry("optimizer", c.OptimizerComponent)
-    schedulers: Registry[c.SchedulerComponent] = _registry("scheduler", c.SchedulerComponent)
-    lr_finders: Registry[c.LRFinderComponent] = _registry("lr_finder", c.LRFinderComponent)
-    callbacks: Registry[c.CallbackComponent] = _registry("callback", c.CallbackComponent)
-    trackers: Registry[c.TrackerComponent] = _registry("tracker", c.TrackerComponent)
-    analyzers: Registry[c.AnalyzerComponent] = _registry("analyzer", c.AnalyzerComponent)
-    evaluators: Registry[c.EvaluatorComponent] = _registry("evaluator", c.EvaluatorComponent)
+    datasets: Registry[c.DatasetComponent] = _registry("dataset", c.DatasetComponent, "data")
+    transforms: Registry[c.TransformComponent] = _registry("transform", c.TransformComponent, *TRANSFORMS)
+    models: Registry[c.ModelComponent] = _registry("model", c.ModelComponent, "model")
+    losses: Registry[c.LossComponent] = _registry("loss", c.LossComponent, "loss")
+    optimizers: Registry[c.OptimizerComponent] = _registry("optimizer", c.OptimizerComponent, "optimizer")
+    schedulers: Registry[c.SchedulerComponent] = _registry("scheduler", c.SchedulerComponent, "scheduler")
+    lr_finders: Registry[c.LRFinderComponent] = _registry("lr_finder", c.LRFinderComponent, "lr_finder")
+    callbacks: Registry[c.CallbackComponent] = _registry("callback", c.CallbackComponent, "callbacks[]")
+    trackers: Registry[c.TrackerComponent] = _registry("tracker", c.TrackerComponent, "trackers[]")
+    analyzers: Registry[c.AnalyzerComponent] = _registry("analyzer", c.AnalyzerComponent, "analyzers[]")
+    evaluators: Registry[c.EvaluatorComponent] = _registry("evaluator", c.EvaluatorComponent, "evaluate")
 
     def __iter__(self) -> Iterator[tuple[str, Registry[Any]]]:
         return iter(vars(self).items())

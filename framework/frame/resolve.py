@@ -6,17 +6,17 @@ Problems are collected, not raised one by one: the user sees every mistake at on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .components import BatchTransform, Component, TransformComponent
+from .components import BatchTransform, Component, LearningRate, TransformComponent
 from .errors import Place, Problem, UserError, suggest
 from .plugins import PluginRef, Plugins, find_recipe, load_plugins
 from .recipe import Named, Recipe
 from .registry import Registry
-from .settings import DataSettings, RecipeSettings
+from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
 from .source import Source, load_source
 from .validation import validate
 from .yamlfile import Key, quoted
@@ -24,6 +24,10 @@ from .yamlfile import Key, quoted
 C = TypeVar("C", bound=Component)
 
 DATA_KEYS = frozenset(DataSettings.model_fields)
+UNMEASURED = {
+    "val": "there is no validation set (data.validation splits one off)",
+    "test": "with data.validation, the test set waits for the run's end",
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Loaded:
     recipe: Recipe
     plugins: Plugins
     source: Source
+    warnings: list[Problem]
+    """What works and is hardly meant, each with its place."""
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
@@ -50,37 +56,29 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
     refs = tuple(PluginRef(*named) for named in source.plugins)
     if refs:
         plugins = load_plugins(refs)
-    return Loaded(resolve(source, plugins, refs), plugins, source)
+    recipe, warnings = resolve(source, plugins, refs)
+    return Loaded(recipe, plugins, source, source.warnings + warnings)
 
 
-def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...] = ()) -> Recipe:
-    """Check a source's values: the outer shape, each component, how they fit. Raises UserError with all problems."""
-    check = _Check(source, plugins)
+def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...]) -> tuple[Recipe, list[Problem]]:
+    """Check a source's values: the outer shape, each component, how they fit; return the recipe and warnings about it.
+
+    Raises UserError with all problems.
+    """
     values = {"name": _default_name(source.path), **source.values}
-    outer, problems = validate(RecipeSettings, values, (), source, siblings=("extends", "plugins"))
+    homes = _homes(values, plugins)
+    outer, problems = validate(RecipeSettings, values, (), source, ("extends", "plugins"), homes)
+    check = _Check(source, plugins, homes, outer.train.epochs if outer else None, problems)
     # What is wrong inside a section is found even when the outer shape is wrong.
     data, dataset = check.data(values.get("data"))
-    registries = plugins.registries
-    parts: dict[str, Any] = {
-        "model": check.one(values.get("model"), ("model",), registries.models),
-        "loss": check.one(values.get("loss"), ("loss",), registries.losses),
-        "optimizer": check.one(values.get("optimizer"), ("optimizer",), registries.optimizers),
-        "scheduler": check.one(values.get("scheduler"), ("scheduler",), registries.schedulers),
-        "lr_finder": check.one(values.get("lr_finder"), ("lr_finder",), registries.lr_finders),
-        "evaluator": check.one(values.get("evaluate"), ("evaluate",), registries.evaluators),
-        "train_transforms": check.transforms(values.get("data"), "train_transforms"),
-        "eval_transforms": check.transforms(values.get("data"), "eval_transforms"),
-        "callbacks": check.many(values, ("callbacks",), registries.callbacks),
-        "trackers": check.many(values, ("trackers",), registries.trackers),
-        "analyzers": check.many(values, ("analyzers",), registries.analyzers),
-    }
+    parts = check.parts(values)
     if not values.get("lr_finder"):
         check.rates_are_known(parts)
-    check.monitor(values.get("checkpoint"), data)
-    problems = _in_order(problems + check.problems)
-    if problems or outer is None or data is None or dataset is None:
-        raise UserError(problems)
-    return Recipe(
+    if isinstance(checkpoint := values.get("checkpoint"), dict):
+        check.metric(("checkpoint", "monitor"), checkpoint.get("monitor"))
+    if check.errors or outer is None or data is None or dataset is None:
+        raise UserError(_in_order(check.errors))
+    recipe = Recipe(
         name=outer.name,
         seed=outer.seed,
         data=data,
@@ -90,6 +88,7 @@ def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...] = ()) 
         plugins=refs,
         **parts,
     )
+    return recipe, _in_order([*check.problems, *_odd_together(recipe, source)])
 
 
 def _default_name(path: Path) -> str:
@@ -103,7 +102,36 @@ class _Check:
 
     source: Source
     plugins: Plugins
-    problems: list[Problem] = field(default_factory=list)
+    homes: Mapping[str, str]
+    """What other sections know, for a setting that stands in the wrong one."""
+    epochs: int | None
+    problems: list[Problem]
+    metrics: Sequence[str] = ()
+    """What each epoch of this run measures; nothing while that is not known."""
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.level == "error"]
+
+    def parts(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Check every component but the dataset."""
+        registries = self.plugins.registries
+        sections: tuple[tuple[str, Registry[Any]], ...] = (
+            ("model", registries.models),
+            ("loss", registries.losses),
+            ("optimizer", registries.optimizers),
+            ("scheduler", registries.schedulers),
+            ("lr_finder", registries.lr_finders),
+            ("evaluate", registries.evaluators),
+        )
+        parts: dict[str, Any] = {name: self.one(values.get(name), (name,), registry) for name, registry in sections}
+        parts["evaluator"] = parts.pop("evaluate")
+        for name in ("train_transforms", "eval_transforms"):
+            parts[name] = self.transforms(values.get("data"), name)
+        parts["callbacks"] = self.many(values, ("callbacks",), registries.callbacks)
+        parts["trackers"] = self.many(values, ("trackers",), registries.trackers)
+        parts["analyzers"] = self.many(values, ("analyzers",), registries.analyzers)
+        return parts
 
     def one(self, node: Any, key: Key, registry: Registry[C], siblings: Iterable[str] = ()) -> Named[C] | None:
         """Return the component that a section names, or None where there is none or it is wrong."""
@@ -111,11 +139,17 @@ class _Check:
             return None  # a missing or misshapen section is the outer shape's to report
         use = node.get("use")
         if not isinstance(use, str) or use not in registry:
-            self.problems.append(self._unknown(use, key, registry))
+            self.problems.append(self._unknown(node, key, registry))
             return None
         settings = {name: value for name, value in node.items() if name != "use"}
-        component, problems = validate(registry[use], settings, key, self.source, (*siblings, "use"))
+        component, problems = validate(registry[use], settings, key, self.source, (*siblings, "use"), self.homes)
         self.problems += problems
+        for name in registry[use].metric_fields():
+            self.metric((*key, name), settings.get(name))
+        if component and self.epochs:
+            for found in component.review(self.epochs):
+                at = (*key, found.key) if found.key else key
+                self.problems.append(self.source.problem(at, found.message, found.level))
         return Named(use, component) if component else None
 
     def many(self, parent: Any, key: Key, registry: Registry[C]) -> tuple[Named[C], ...]:
@@ -131,6 +165,8 @@ class _Check:
         rest = {name: value for name, value in node.items() if name not in DATA_KEYS}
         settings, problems = validate(DataSettings, own, ("data",), self.source)
         self.problems += problems
+        if settings:
+            self.metrics = [f"{split}/{name}" for split in ("train", settings.watched) for name in ("loss", "acc")]
         return settings, self.one(rest, ("data",), self.plugins.registries.datasets, DATA_KEYS)
 
     def transforms(self, data: Any, name: str) -> tuple[Named[TransformComponent], ...]:
@@ -148,7 +184,7 @@ class _Check:
             batched = batched or issubclass(registry[use], BatchTransform)
         return self.many(data, ("data", name), registry)
 
-    def rates_are_known(self, parts: dict[str, Named[Component] | None]) -> None:
+    def rates_are_known(self, parts: dict[str, Any]) -> None:
         """Report learning rates that are `auto` in a recipe without LR finder."""
         for section in ("optimizer", "scheduler"):
             named = parts[section]
@@ -156,32 +192,81 @@ class _Check:
                 message = "is auto, and the recipe has no lr_finder: add one (lr_range_test) or give a number"
                 self.problems.append(self.source.problem((section, name), message))
 
-    def monitor(self, checkpoint: Any, data: DataSettings | None) -> None:
-        """Report a `checkpoint.monitor` that no epoch of this run will measure."""
-        wanted = checkpoint.get("monitor") if isinstance(checkpoint, dict) else None
-        if data is None or not isinstance(wanted, str):
-            return
-        metrics = [f"{split}/{metric}" for split in ("train", data.watched) for metric in ("loss", "acc")]
-        if wanted not in metrics:
-            reason = "no metric of this run has this name"
-            if wanted.startswith("val/") and data.watched == "test":
-                reason = "there is no validation set; data.validation splits one off"
-            if wanted.startswith("test/") and data.watched == "val":
-                reason = "with data.validation, the test set waits for the run's end"
-            message = f"'{wanted}' is not measured: {reason}; there is {', '.join(metrics)}"
-            self.problems.append(self.source.problem(("checkpoint", "monitor"), message))
+    def metric(self, key: Key, wanted: Any) -> None:
+        """Report the name of a metric that no epoch of this run will measure."""
+        if isinstance(wanted, list):
+            for index, one in enumerate(wanted):
+                self.metric((*key, index), one)
+        elif isinstance(wanted, str) and self.metrics and wanted not in self.metrics:
+            watched = self.metrics[-1].partition("/")[0]
+            split, _, name = wanted.replace("_", "/", 1).partition("/")
+            reason = f"an epoch measures {', '.join(self.metrics)}"
+            if split in UNMEASURED and split != watched:
+                reason, wanted_here = UNMEASURED[split], f"{watched}/{name}"
+            else:
+                wanted_here = f"{split}/{name}" if name else f"{watched}/{split}"
+            hint = suggest(wanted_here, self.metrics, list_all=False)
+            self.problems.append(self.source.problem(key, f"'{wanted}' is not measured: {reason}{hint}"))
 
-    def _unknown(self, use: Any, key: Key, registry: Registry[Any]) -> Problem:
-        article = "an" if registry.kind.startswith(("a", "e", "o", "lr")) else "a"
-        name = f"the name of {article} {registry.kind}"
-        if use is None:
+    def _unknown(self, node: dict[str, Any], key: Key, registry: Registry[Any]) -> Problem:
+        use = node.get("use")
+        name = f"the name of {_a(registry)}"
+        if use is None and (inside := [name for name in node if name in registry]):
+            message = f"is required: write {{use: {inside[0]}}}, its settings beside it"
+        elif use is None and (
+            instead := [name for name in node if isinstance(node[name], str) and node[name] in registry]
+        ):
+            message = f"is required: write 'use' instead of '{instead[0]}'"
+        elif use is None:
             message = f"is required: {name}{suggest('', registry)}"
         elif not isinstance(use, str):
             message = f"must be {name}, got {quoted(use)}{suggest('', registry)}"
         else:
             missing = "".join(f"; {error}" for error in self.plugins.errors)  # perhaps one of these would have it
-            message = f"unknown {registry.kind} '{use}'{suggest(use, registry)}{missing}"
+            kinds = [_a(other) for _, other in self.plugins.registries if use in other]
+            known = f": it is {kinds[0]}{suggest('', registry)}" if kinds else suggest(use, registry)
+            message = f"unknown {registry.kind} '{use}'{known}{missing}"
         return self.source.problem((*key, "use"), message)
+
+
+def _a(registry: Registry[Any]) -> str:
+    return f"{'an' if registry.kind.startswith(('a', 'e', 'o', 'lr')) else 'a'} {registry.kind}"
+
+
+def _homes(values: Mapping[str, Any], plugins: Plugins) -> dict[str, str]:
+    """Return the settings of the recipe's sections, each with its whole key."""
+    registries = plugins.registries
+    used: dict[str, Registry[Any]] = {
+        "model": registries.models,
+        "optimizer": registries.optimizers,
+        "scheduler": registries.schedulers,
+    }
+    sections: dict[str, Any] = {"data": DataSettings, "train": TrainSettings, "checkpoint": CheckpointSettings}
+    for name, registry in used.items():
+        use = values[name].get("use") if isinstance(values.get(name), dict) else None
+        if isinstance(use, str) and use in registry:
+            sections[name] = registry[use]
+    homes = {name: f"{section}.{name}" for section, model in sections.items() for name in model.model_fields}
+    return homes | {name: name for name in RecipeSettings.model_fields}
+
+
+def _odd_together(recipe: Recipe, source: Source) -> Iterator[Problem]:
+    """Yield warnings about settings that are right by themselves and do nothing, or nothing good, together."""
+    optimizer, scheduler, finder = recipe.optimizer, recipe.scheduler, recipe.lr_finder
+    if finder and not any(one.component.auto_fields() for one in (optimizer, scheduler) if one):
+        message = "no learning rate is auto, so that the finder runs for its curve only; lr_finder: null leaves it out"
+        yield source.problem(("lr_finder",), message, "warning")
+    if scheduler and scheduler.component.replaces_lr:
+        for name, setting in type(optimizer.component).model_fields.items():
+            if setting.annotation == LearningRate and getattr(optimizer.component, name) != setting.default:
+                message = f"has no effect: the scheduler {scheduler.use} sets learning rates of its own"
+                yield source.problem(("optimizer", name), message, "warning")
+    if recipe.checkpoint.mode and recipe.monitor_mode != ("min" if recipe.monitor.endswith("/loss") else "max"):
+        message = f"is {recipe.checkpoint.mode}, so that the worst {recipe.monitor} counts as the best; leave mode out"
+        yield source.problem(("checkpoint", "mode"), message, "warning")
+    if (recipe.train.device, recipe.train.precision) == ("cpu", "fp16"):
+        message = "most CPUs compute in fp16 more slowly than in fp32, and it overflows sooner; auto takes what suits"
+        yield source.problem(("train", "precision"), message, "warning")
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:

@@ -9,8 +9,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 def _section(value: Any) -> Any:
-    if isinstance(value, str):
-        raise ValueError(f"must be a section that names its component: {{use: {value}}}")
+    if not isinstance(value, dict):
+        none = isinstance(value, str) and value.lower() in ("none", "off", "no")
+        use = value if isinstance(value, str) and not none else "NAME"
+        raise ValueError(f"must be a section that names its component: {{use: {use}}}{', or null' * none}")
     return value
 
 
@@ -18,20 +20,20 @@ Node = Annotated[dict[str, Any], BeforeValidator(_section)]
 """A section that names a component: `{use: NAME, ...its settings}`."""
 
 
-def _written(pattern: str, wants: str) -> AfterValidator:
-    """Return a validator of text, with a message that says in words what it wants."""
+def _written(pattern: str, wants: str) -> tuple[AfterValidator, Any]:
+    """Return a validator of text, with a message that says in words what it wants, and its pattern for the schema."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
             raise ValueError(f"must be {wants}")
         return text
 
-    return AfterValidator(check)
+    return AfterValidator(check), Field(json_schema_extra={"pattern": f"^({pattern})$"})
 
 
 NAME = "up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
-RunName = Annotated[str, _written("[A-Za-z0-9][A-Za-z0-9._-]{0,99}", NAME)]
-Device = Annotated[str, _written(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda:N")]
+RunName = Annotated[str, *_written("[A-Za-z0-9][A-Za-z0-9._-]{0,99}", NAME)]
+Device = Annotated[str, *_written(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda:N")]
 
 
 class Settings(BaseModel):

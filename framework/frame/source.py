@@ -16,24 +16,30 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from .errors import Place, Problem, UserError, suggest
+from .errors import Level, Place, Problem, UserError, suggest
 from .yamlfile import Key, dotted, quoted, read_value, read_yaml, shown
 
 COMMAND_LINE = Place("command line")
+NOT_YET = "${not_yet:}"
+MAX_TEXT, MAX_LINKS, NODE = 1_000_000, 40, 100
+TOO_LONG = "what it leads to adds up to far more than a recipe"
+TOO_FAR = "the values it leads to lead on to too many others"
+DEAD_ENDS = (OmegaConfBaseException, RecursionError)
 OwnKeys = Mapping[str, frozenset[str]]
 """Section -> the keys in it that are the host's, not its component's: they survive a change of the component."""
 
 
 @dataclass
 class Source:
-    """A recipe's values with the place of each key. notes: what a change of component dropped."""
+    """A recipe's values with the place of each key."""
 
     path: Path
     values: dict[str, Any]
     places: dict[Key, Place]
     plugins: list[tuple[str, Place, Path]] = field(default_factory=list)
     """What stands under `plugins:` in each file, where, and the folder that relative names start from."""
-    notes: list[str] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    """What a change of component by an override dropped."""
 
     def place(self, key: Key) -> Place:
         """Return where `key` was written; a key that was not takes its parent's place."""
@@ -42,8 +48,8 @@ class Source:
                 return self.places[key[:end]]
         return Place(shown(self.path))
 
-    def problem(self, key: Key, message: str) -> Problem:
-        return Problem(message, dotted(key), self.place(key))
+    def problem(self, key: Key, message: str, level: Level = "error") -> Problem:
+        return Problem(message, dotted(key), self.place(key), level)
 
     def forget(self, key: Key) -> None:
         """Drop the places of `key` and of all below it, because it is replaced."""
@@ -135,6 +141,9 @@ def _apply(source: Source, overrides: Sequence[str], own_keys: OwnKeys) -> None:
 
 def _parse(text: str) -> tuple[Key, Any]:
     name, equals, value = text.partition("=")
+    if index := re.search(r"\[(\d+)\]", name):
+        dots = name.replace(index[0], f".{index[1]}")
+        raise ValueError(f"{quoted(text)}: entries of a list are written with dots, as in {dots}=")
     key: Key = tuple(int(part) if part.isdecimal() else part for part in name.strip().split("."))
     if not equals or "" in key or isinstance(key[0], int) or not name.isprintable():
         raise ValueError(f"{quoted(text)}: an override is written key=value, for example train.epochs=5")
@@ -164,7 +173,8 @@ def _assign(source: Source, key: Key, value: Any, own_keys: OwnKeys) -> None:
             source.places[key[: depth + 1]] = COMMAND_LINE
         node = node[part]
     if key[-1] == "use" and (dropped := _drop_old_settings(source, node, key[:-1], value, own_keys)):
-        source.notes.append(f"{dotted(key)}: '{node['use']}' became '{value}', so {', '.join(dropped)} went with it")
+        message = f"'{node['use']}' became '{value}', so {', '.join(dropped)} went with it"
+        source.warnings.append(Problem(message, dotted(key), COMMAND_LINE, "warning"))
     source.forget(key)
     source.places[key] = COMMAND_LINE
     node[key[-1]] = value
@@ -173,8 +183,8 @@ def _assign(source: Source, key: Key, value: Any, own_keys: OwnKeys) -> None:
 def _check_step(node: Any, here: Key, part: str | int) -> None:
     if isinstance(node, list):
         if not isinstance(part, int) or part > len(node):
-            have = f"its entries are 0 to {len(node) - 1}" if node else "it has no entries"
-            raise ValueError(f"{dotted(here)} is a list and {part!r} is not in it; {have}")
+            have = ("it is empty", "there is 0")[len(node)] if len(node) < 2 else f"there is 0 to {len(node) - 1}"
+            raise ValueError(f"{dotted(here)} is a list that has no entry '{part}': {have}; {len(node)} adds one")
     elif not isinstance(node, dict):
         raise ValueError(f"{dotted(here)} is {quoted(node)}, which has no settings of its own")
     elif isinstance(part, int):
@@ -182,21 +192,80 @@ def _check_step(node: Any, here: Key, part: str | int) -> None:
 
 
 def _resolve(source: Source) -> dict[str, Any]:
-    """Resolve `${...}` everywhere; those that lead nowhere are reported all at once."""
+    """Resolve `${...}` everywhere; those that lead nowhere are reported all at once.
+
+    Each is read when all that it leads to has been read, and is a plain value from then on. So a chain of `${b}${b}`
+    takes no longer than what it adds up to, and that is bounded: by the number of `${` in a value times all there is.
+    """
     config = OmegaConf.create(source.values)
+    texts = dict(_interpolations(source.values))
+    for key in texts:
+        _put(config, key, NOT_YET)
+    size, left = len(str(source.values)), list(texts)
+    for _ in range(MAX_LINKS):
+        before, left = left[::-1], []
+        for key in before:
+            if texts[key].count("${") * size > MAX_TEXT:
+                raise UserError(source.problem(key, f"cannot be resolved: {TOO_LONG}"))
+            _put(config, key, texts[key])
+            try:
+                value = _read(config, key)
+            except DEAD_ENDS:
+                left.append(key)
+                _put(config, key, NOT_YET)
+            else:
+                _put(config, key, _literal(value))
+                size += _size(value)
+        if len(left) in (0, len(before)):
+            break
+    else:
+        raise UserError([source.problem(key, f"cannot be resolved: {TOO_FAR}") for key in left])
+    _refuse({key: texts[key] for key in texts if key in set(left)}, config, source)
+    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def _refuse(waiting: Mapping[Key, str], config: Any, source: Source) -> None:
+    """Raise UserError that says of each of these where it leads, if there are any."""
     problems = []
-    for key in _interpolations(source.values):
-        node: Any = config
+    for key, text in waiting.items():
+        _put(config, key, text)
+    for key in waiting:
         try:
-            for part in key:
-                node = node[part]
-            if OmegaConf.is_config(node):
-                OmegaConf.to_container(node, resolve=True)  # a section may hold the interpolation that led to it
-        except (OmegaConfBaseException, RecursionError) as error:
+            _read(config, key)
+        except DEAD_ENDS as error:
             problems.append(source.problem(key, _dead_end(error, source)))
     if problems:
         raise UserError(problems)
-    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def _read(config: Any, key: Key) -> Any:
+    """Return the plain value at `key`, interpolations in it resolved."""
+    for part in key:
+        config = config[part]
+    # A section may hold the interpolation that led to it: this finds out.
+    return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+
+
+def _size(value: Any) -> int:
+    """Return the characters of a value; each entry of a section or list counts as NODE more."""
+    if isinstance(value, dict | list):
+        return sum(NODE + _size(child) for child in (value.values() if isinstance(value, dict) else value))
+    return len(str(value))
+
+
+def _put(config: Any, key: Key, value: Any) -> None:
+    for part in key[:-1]:
+        config = config[part]
+    config[key[-1]] = value
+
+
+def _literal(value: Any) -> Any:
+    """Return what OmegaConf reads as `value`, even where that holds a `${` of its own."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+    if isinstance(value, dict):
+        return {name: _literal(child) for name, child in value.items()}
+    return [_literal(child) for child in value] if isinstance(value, list) else value
 
 
 def _dead_end(error: Exception, source: Source) -> str:
@@ -210,16 +279,20 @@ def _dead_end(error: Exception, source: Source) -> str:
         return "cannot be resolved: it leads back to itself"
     if wrapped := re.search(r'raised while resolving interpolation: "?(.*?)"?$', reason):
         reason = wrapped[1]
-    hint = ""
     if isinstance(error, InterpolationKeyError) and (wanted := re.search(r"'(.+)'", reason)):
-        hint = suggest(wanted[1], map(dotted, source.places), list_all=False)
-    return f"cannot be resolved: {reason}{hint}"
+        near = suggest(wanted[1], map(dotted, source.places), list_all=False)
+        reason = f"there is no key '{wanted[1]}'{near or '; write the whole key, as in ${train.epochs}'}"
+    elif variable := re.search(r"Environment variable '(.+)' not found", reason):
+        reason = f"{reason}; set it, or write ${{oc.env:{variable[1]},a default}}"
+    elif reason.startswith("Unsupported interpolation type"):
+        reason = f"{reason}; write ${{train.epochs}} or ${{oc.env:NAME,default}}"
+    return f"cannot be resolved: {reason}"
 
 
-def _interpolations(value: Any, key: Key = ()) -> Iterator[Key]:
-    """Yield the key of every value that OmegaConf will interpolate, or that says it is missing (`???`)."""
+def _interpolations(value: Any, key: Key = ()) -> Iterator[tuple[Key, str]]:
+    """Yield key and text of every value that OmegaConf will interpolate, or that says it is missing (`???`)."""
     if isinstance(value, dict | list):
         for part, child in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _interpolations(child, (*key, part))
     elif isinstance(value, str) and ("${" in value or value == "???"):
-        yield key
+        yield key, value

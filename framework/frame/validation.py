@@ -6,7 +6,8 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar, get_args
+from types import MappingProxyType
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -34,12 +35,18 @@ WORDING = (  # pydantic's words -> those of a recipe's author
 
 
 def validate(
-    model: type[M], values: Mapping[str, Any], key: Key, source: Source, siblings: Iterable[str] = ()
+    model: type[M],
+    values: Mapping[str, Any],
+    key: Key,
+    source: Source,
+    siblings: Iterable[str] = (),
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[M | None, list[Problem]]:
     """Return the settings, or every problem found in `values`, which stand under `key`.
 
-    siblings: other names that are known beside the model's own fields; suggestions may name them. Validation is strict
-    in pydantic's JSON mode: a list makes a tuple, but True is no integer and "3" no number.
+    siblings: other names that are known beside the model's own fields; suggestions may name them. elsewhere: names
+    that other sections know, and their whole keys. Validation is strict in pydantic's JSON mode: a list makes
+    a tuple, but True is no integer and "3" no number.
     """
     try:
         return model.model_validate_json(json.dumps(values), strict=True), []
@@ -50,7 +57,12 @@ def validate(
         # What is wrong inside a value is why the value as a whole (a list that came out too short, say) is wrong too.
         deepest = [at for at in found if not any(other[: len(at)] == at != other for other in found)]
         names = {at: [*_fields(model, at[:-1]), *(siblings if len(at) == 1 else ())] for at in deepest}
-        return None, [source.problem(key + at, _message(at, found[at], names[at])) for at in deepest]
+        return None, [
+            source.problem(key + at, _unknown(str(at[-1]), names[at], elsewhere))
+            if found[at][0]["type"] == "extra_forbidden"
+            else source.problem(key + at, _message(at, found[at], model))
+            for at in deepest
+        ]
     except ValueError as error:  # a plugin's validator that raises something else
         return None, [source.problem(key, str(error))]
 
@@ -85,24 +97,59 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _message(at: Key, details: list[Any], names: Iterable[str]) -> str:
+def _unknown(name: str, names: Iterable[str], elsewhere: Mapping[str, str]) -> str:
+    known = list(names)
+    if (run_together := re.fullmatch(r"(\w+) ?[:= ] ?(\S.*)", name)) and run_together[1] in known:
+        return f"unknown setting; write '{run_together[1]}: {run_together[2]}', with a colon and a space"
+    if name in elsewhere:
+        return (
+            f"unknown setting; did you mean '{elsewhere[name]}'?{' It stands at the top' * (elsewhere[name] == name)}"
+        )
+    return "unknown setting" + suggest(name, known)
+
+
+def _message(at: Key, details: list[Any], model: type[BaseModel]) -> str:
     first = details[0]
-    if first["type"] == "extra_forbidden":
-        return "unknown setting" + suggest(str(at[-1]), names)
     if first["type"] == "missing" and isinstance(first["loc"][-1], str):
-        return "is required"
+        return f"is required{_shape(model, at)}"
     wants = " or ".join(dict.fromkeys(map(_want, details))).replace(" or must be ", " or ")
     if not at:  # settings that do not go together: their values are in the message where they matter
         return wants
     got = first["input"]
-    hint = ""
-    if isinstance(got, str):
-        hint = suggest(got, re.findall(r"'([^']+)'", wants), list_all=False)
-        if not hint and re.fullmatch(r"-?[\d.]+(e-?\d+)?|true|false", got) and "text" not in wants:
-            hint = (
-                "; it is text, being quoted or from oc.env: leave the quotes out, or write ${oc.decode:${oc.env:...}}"
-            )
-    return f"{wants}, got {quoted(got)}{hint}"
+    shown = "nothing (null)" if got is None else quoted(got)
+    return f"{wants}, got {shown}{_hint(at, wants, got)}"
+
+
+def _shape(model: type[BaseModel], at: Key) -> str:
+    """Say what a required section looks like, if that is what is missing."""
+    field = model.model_fields.get(str(at[-1])) if len(at) == 1 else None
+    if field and field.annotation is not None:
+        if get_origin(field.annotation) is dict:
+            return ": a section that names its component, {use: NAME}"
+        for section in _models(field.annotation):
+            needs = [name for name, setting in section.model_fields.items() if setting.is_required()]
+            return f": a section with {', '.join(needs)}"
+    return ""
+
+
+def _hint(at: Key, wants: str, got: Any) -> str:
+    """Say how to write what was probably meant."""
+    if wants.startswith("must be a list"):
+        entries = re.split("[ ,]+", str(got).strip("() "))
+        if isinstance(got, dict) or not all(re.fullmatch(r"-?[\d.]+(e-?\d+)?", one) for one in entries):
+            return "; begin each entry with `- `, a dash and a space"
+        return f"; write [{', '.join(entries)}]"
+    if not isinstance(got, str):
+        return ""
+    if "a section of settings" in wants and isinstance(at[-1], int):
+        return f"; write {{use: {got}}}"
+    if hint := suggest(got, re.findall(r"'([^']+)'", wants), list_all=False):
+        return hint
+    if re.fullmatch(r"-?[\d.]+(e-?\d+)?|true|false", got) and "text" not in wants:
+        return "; it is text, being quoted or from oc.env: leave the quotes out, or write ${oc.decode:${oc.env:...}}"
+    if re.match(r"[-+.]?\d", got) and "a number" in wants:
+        return "; write it as 0.001 or 1e-3"
+    return "; write the number alone" if re.match(r"[-+]?\d", got) and "an integer" in wants else ""
 
 
 def _want(detail: Mapping[str, Any]) -> str:

@@ -24,6 +24,28 @@ MAX_BYTES, MAX_DEPTH = 100_000, 40
 TAGS = "tag:yaml.org,2002:"
 TEXT, MERGE = f"{TAGS}str", f"{TAGS}merge"
 NO_INTERPOLATION = "is no valid interpolation; write ${train.epochs} or ${oc.env:NAME,default}"
+LINE_END = "\r\n|[\r\n\x85\u2028\u2029]"
+INDENTED = "this line is indented unlike those that it belongs to"
+WORDING = (  # YAML's words, those of a recipe's author, whether they are about the end of the text (or its beginning)
+    (r"found character '\\t'", "a tab; YAML is indented with spaces", True),
+    (r"found character '(.)' that cannot start", r"a text that begins with \1 needs quotes", True),
+    (r"expected alphabetic or numeric character", "a text that begins with * or & needs quotes", True),
+    (r"found undefined alias '(.*)'", r"*\1 stands for an earlier &\1, and there is none; for text, use quotes", True),
+    (r"expected <block end>, but found '([}\]])'", r"a \1 without its opening bracket", True),
+    (r"expected <block end>, but found '<scalar>'", "nothing can stand after the closing quote", True),
+    (r"expected <block end>, but found", INDENTED, True),
+    (r"found unexpected ':'", "a `:` without a value; write null, or leave the key out", True),
+    (r"found unexpected end of stream", "the quote that begins here is not closed", False),
+    (r"could not find expected ':'", "there is no `: ` (a colon and a space) after this key", False),
+    (r"but found another document", "a second document begins here (---); a recipe is one", True),
+    (r"sequence entries are not allowed", "`- ` begins an entry of a list, on a line of its own", True),
+    (r"expected the node content, but found (.*)", r"a value is missing before \1; ??? and the like need quotes", True),
+    (
+        r"(?:found unknown escape character|expected escape sequence)",
+        r"\\ has a meaning in double quotes; use single ones",
+        True,
+    ),
+)
 NOT_YAML = (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError)
 
 
@@ -94,7 +116,7 @@ def _read_text(path: Path, name: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(Problem("is not a text file (UTF-8)", place=Place(name))) from error
+        raise UserError(Problem("is not a text file; save it as UTF-8", place=Place(name))) from error
 
 
 class _Composer(yaml.SafeLoader):
@@ -118,10 +140,11 @@ class _Composer(yaml.SafeLoader):
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
-        for key, _ in node.value:
+        for key, value in node.value:
             if key.tag not in (TEXT, MERGE):
                 what = key.value if isinstance(key, yaml.ScalarNode) else f"a {key.id}"
-                raise _refusal(f"a key must be text, not {what}", key)
+                hint = "; a decimal number has a point, no comma" if what.isdecimal() and value.value == "" else ""
+                raise _refusal(f"a key must be text, not {what}{hint}", key)
             if key.value in lines:
                 raise _refusal(f"the key '{key.value}' is given twice, first in line {lines[key.value]}", key)
             lines[key.value] = _line(key)
@@ -162,14 +185,35 @@ def _mistake(error: Exception, text: str) -> tuple[str, int | None]:
     """Say in a line what YAML or OmegaConf found wrong with `text`, and in which of its lines."""
     reason, line = str(error).partition("\n")[0], None
     if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
+        reason, mark = _in_plain_words(error, re.split(LINE_END, text))
         line = mark.line + 1 if mark else None
-        reason = (error.problem or error.context or reason).partition(". See ")[0]
-        reason = reason.replace("character '\\t'", "a tab, where only spaces indent,")
     elif isinstance(error, ReaderError):
         line = text.count("\n", 0, error.position) + 1
         reason = f"the character U+{ord(text[error.position]):04X} is not allowed in it"
     return f"is not valid YAML: {reason}", line
+
+
+def _in_plain_words(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[str, Any]:
+    """Return what is wrong in words of a recipe's author, and where: at the end of a text, where it began."""
+    at, began = error.problem_mark or error.context_mark, error.context_mark or error.problem_mark
+    reason = (error.problem or error.context or "").partition(". See ")[0]
+    here = lines[at.line] if at and at.line < len(lines) else ""
+    if bracket := re.fullmatch(r"expected ',' or '(.)', but got (.*)", reason):
+        opening = {"}": "{", "]": "["}[bracket[1]]
+        if "${" in here:
+            return 'inside { } or [ ], an interpolation needs quotes: "${train.epochs}"', at
+        if bracket[2] == "'<stream end>'":
+            return f"the {opening} is not closed", began
+        first = began.line + 1 if began else 1
+        return f"a comma or {bracket[1]} is missing before this, for the {opening} of line {first}", at
+    if reason == "mapping values are not allowed here":
+        if re.match(r"\s*(- +)*[^\s:]+: .*:(\s|$)", here):
+            return "there are two `: ` in this line; write a section as {key: value}, or put the text in quotes", at
+        return "the line before it is no `key: value`, or this line is indented further than that one", at
+    for pattern, words, at_its_end in WORDING:
+        if re.match(pattern, reason):
+            return re.sub(f"{pattern}.*", words, reason), at if at_its_end else began
+    return reason, at
 
 
 def _full(key: Key) -> str:

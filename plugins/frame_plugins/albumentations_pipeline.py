@@ -24,7 +24,7 @@ class Albumentations(SampleTransform):
     `fill: mean` stands for the dataset's mean colour in any transform that has a `fill`.
     """
 
-    pipeline: tuple[Step, ...] = Field(min_length=1)
+    pipeline: tuple[Step, ...] = Field(min_length=1, examples=[[{"use": "HorizontalFlip", "p": 0.5}]])
     """The steps in order, each `{use: <class of albumentations>, <its arguments>}`; OneOf and its like nest."""
 
     def build(self, data: DataInfo) -> Pipeline:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
 
-from frame import Callback, CallbackComponent, Component, TrainingRun, UserError, hookimpl, suggest
+from frame import Callback, CallbackComponent, Component, MetricName, Problem, TrainingRun, UserError, hookimpl, suggest
 
 
 class EarlyStopping(CallbackComponent):
     """Stops the run, as finished, after `patience` epochs in which a metric has not improved."""
 
-    monitor: str | None = None
+    monitor: MetricName | None = None
     """The metric that is watched; without it `val/acc`, or `test/acc` where nothing is split off for validation."""
     mode: Literal["max", "min"] | None = None
     """Whether higher or lower values are better; without it lower for a loss, higher for all else."""
@@ -21,6 +21,11 @@ class EarlyStopping(CallbackComponent):
     """Epochs in a row without an improvement that end the training."""
     min_delta: float = Field(0.0, ge=0)
     """By how much the best value must be beaten to count as an improvement."""
+
+    def review(self, epochs: int) -> Iterable[Problem]:
+        if self.patience >= epochs:
+            message = f"train.epochs is {epochs}: the training ends before it could be stopped"
+            yield Problem(message, "patience", level="warning")
 
     def build(self, run: TrainingRun) -> Patience:
         return Patience(run, self.monitor, self.mode, self.patience, self.min_delta)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import cos, pi
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from frame import Component, SchedulerComponent, Steps, UserError, hookimpl
+from frame import Component, Problem, SchedulerComponent, Steps, UserError, hookimpl
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -26,6 +27,9 @@ class Cosine(SchedulerComponent):
     final_lr: float = Field(0.0, ge=0)
     """Learning rate of the last optimizer step."""
 
+    def review(self, epochs: int) -> Iterable[Problem]:
+        yield from review_warmup(self.warmup_epochs, epochs)
+
     def build(self, optimizer: Optimizer, steps: Steps) -> LambdaLR:
         from torch.optim.lr_scheduler import LambdaLR
 
@@ -42,6 +46,10 @@ class Step(SchedulerComponent):
     gamma: float = Field(0.1, gt=0, le=1)
     """Factor of each change."""
 
+    def review(self, epochs: int) -> Iterable[Problem]:
+        if self.every_epochs >= epochs:
+            yield Problem(f"train.epochs is {epochs}: the rate never changes", "every_epochs", level="warning")
+
     def build(self, optimizer: Optimizer, steps: Steps) -> StepLR:
         from torch.optim.lr_scheduler import StepLR
 
@@ -53,6 +61,9 @@ class Constant(SchedulerComponent):
 
     warmup_epochs: float = Field(0.0, ge=0)
     """Epochs of warm-up, from one step's share of the learning rate to all of it."""
+
+    def review(self, epochs: int) -> Iterable[Problem]:
+        yield from review_warmup(self.warmup_epochs, epochs)
 
     def build(self, optimizer: Optimizer, steps: Steps) -> LambdaLR:
         from torch.optim.lr_scheduler import LambdaLR
@@ -86,6 +97,12 @@ class CosineFactor:
             return WarmupFactor(self.warmup)(step)
         done = min(1.0, (step - self.warmup) / max(1, self.total - 1 - self.warmup))
         return self.final + (1 - self.final) * (1 + cos(pi * done)) / 2
+
+
+def review_warmup(warmup: float, epochs: int) -> Iterator[Problem]:
+    """Yield the problem of a warm-up that takes the whole run."""
+    if warmup and warmup >= epochs:
+        yield Problem(f"must be less than train.epochs, which is {epochs}, got {warmup:g}", "warmup_epochs")
 
 
 def warmup_steps(epochs: float, steps: Steps) -> int:

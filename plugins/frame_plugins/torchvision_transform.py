@@ -23,7 +23,7 @@ class TorchvisionTransform(SampleTransform):
     `fill: mean` stands for the dataset's mean colour.
     """
 
-    pipeline: tuple[Step, ...] = Field(min_length=1)
+    pipeline: tuple[Step, ...] = Field(min_length=1, examples=[[{"use": "RandomHorizontalFlip", "p": 0.5}]])
     """The steps in order, each `{use: <class of torchvision.transforms.v2>, <its arguments>}`; RandomApply nests."""
 
     def build(self, data: DataInfo) -> Pipeline:

@@ -57,7 +57,7 @@ def test_every_setting_of_the_host_is_documented_with_its_default(key, field):
 
 
 def test_no_setting_is_documented_that_does_not_exist():
-    known = {key for key, _ in FIELDS} | {"extends", "plugins", "FRAME_DATA_DIR", "FRAME_DISABLE_PLUGINS"}
+    known = {key for key, _ in FIELDS} | {"extends", "plugins", "FRAME_DATA_DIR", "FRAME_DISABLE_PLUGINS", "FRAME_STRICT_PLUGINS"}
     assert set(rows(DOCS["recipes"])) == known
 
 
@@ -105,7 +105,7 @@ def test_every_file_of_a_runs_folder_is_documented():
     assert {getattr(RunDir(Path("run")), name).name for name in names} <= said
 
 
-@pytest.mark.parametrize("command", sorted(cli.commands))
+@pytest.mark.parametrize("command", sorted(cli.places))
 def test_every_command_is_in_the_readme(command):
     assert re.search(rf"^\| `frame {command}\b", README, re.MULTILINE)
 

@@ -42,8 +42,6 @@ KEYS = [
     "analyzers",
     "0",
 ]
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.dates(), st.binary(max_size=9),
     st.sampled_from(["auto", "adam", "sgd", "digits", "${name}", "${train.epochs}", "${oc.env:HOME}", "${", "???", "1e3"]),
@@ -71,41 +69,6 @@ def altered(value, path, new):
     return copy
 
 
-def check(raw: bytes, overrides: list[str] | tuple[str, ...] = ()) -> None:
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "recipe.yaml")
-        path.write_bytes(raw)
-        try:
-            loaded = load_recipe(str(path), overrides)
-        except UserError as error:
-            assert error.problems
-            assert all(problem.message and problem.place for problem in error.problems)
-            assert len(error.problems) == len(set(error.problems))
-        else:
-            assert isinstance(loaded.recipe, Recipe)
-            again = path.with_name("again.yaml")
-            again.write_text(yaml.safe_dump(loaded.recipe.values()))
-            assert load_recipe(str(again)).recipe.values() == loaded.recipe.values()
-
-
-@few
-@given(st.binary())
-def test_any_bytes(raw):
-    check(raw)
-
-
-@few
-@given(st.text(alphabet="ab:-[]{}#&*!|>'\"%@`,?~<= \n\t\\0123.e$\ud800\u2028\x00é", max_size=60))
-def test_any_text(text):
-    check(text.encode("utf-8", "surrogatepass"))
-
-
-@settings(few, max_examples=60)
-@given(st.sampled_from(sorted(paths(RECIPE), key=str)), values)
-def test_a_recipe_with_anything_anywhere(path, new):
-    check(yaml.dump(altered(RECIPE, path, new), allow_unicode=True).encode("utf-8", "surrogatepass"))
-
-
 written = st.one_of(
     st.text(),
     st.builds(
@@ -114,12 +77,108 @@ written = st.one_of(
         st.text(alphabet="ab:[]{}&*!'\",? 01.e-$", max_size=12) | values.map(lambda value: yaml.dump(value, default_flow_style=True)),
     ),
 )  # fmt: skip
+marks = st.text(alphabet="ab:-[]{}#&*!|>'\"%@`,?~<= \n\t\\0123.e$\ud800\u2028\x00é", max_size=60)
+links = st.lists(st.sampled_from(["${a}", "${b}", "${c.x}", "${c}", "${.x}", "${d.0}", "\\${", "$", "x", "\\", "???", "${oc.env:HOME}", "${oc.select:a,b}", "${oc.decode:${a}}", "${${a}}"]), max_size=4).map("".join)  # fmt: skip
 
 
-@settings(few, max_examples=60)
-@given(st.lists(written, max_size=4, unique=True))
-def test_any_overrides(overrides):
-    check(yaml.dump(RECIPE).encode(), overrides)
+def in_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A right recipe in which a few places are cut out, doubled, or filled with something else."""
+    text = yaml.dump(RECIPE, default_flow_style=draw(st.sampled_from([False, None])))
+    for _ in range(draw(st.integers(1, 4))):
+        start, length = draw(st.integers(0, len(text))), draw(st.integers(0, 12))
+        new = draw(st.sampled_from(["", " ", "\t", "\n", text[start : start + length] * 2]) | marks)
+        text = text[:start] + new + text[start + length :]
+    return in_bytes(text)
+
+
+@st.composite
+def extending(draw: st.DrawFn) -> dict[str, bytes]:
+    """Recipes that extend each other, or what is none, and name plugins."""
+    names = st.sampled_from(
+        ["recipe.yaml", "b.yaml", "c", "folder", "quickstart", "../b.yaml", "", None, 3, "b.yaml/x"]
+    )
+    plugins = st.lists(st.sampled_from(["./p.py", "b.yaml", "no_such_module", "no.such", "", ".", "..", 3, None, "no\0", "./no.py", "é é"]), max_size=2)  # fmt: skip
+    parts = st.sampled_from([*RECIPE.items(), ("optimizer", {"use": "sgd"}), ("data", None), ("train", [1])])
+    files = {}
+    for name in ("recipe.yaml", "b.yaml", "c"):
+        some = dict(draw(st.lists(parts, max_size=9)))
+        some |= draw(st.fixed_dictionaries({}, optional={"extends": names, "plugins": plugins | values}))
+        files[name] = in_bytes(yaml.dump(some))
+    return files | {
+        "p.py": draw(st.sampled_from([b"", b"import frame\n", b"1 / 0", b"(", b"\x00", b"\xff", b"raise SystemExit"]))
+    }
+
+
+Case = tuple[dict[str, bytes], list[str]]
+
+
+def one(raw: st.SearchStrategy[bytes]) -> st.SearchStrategy[Case]:
+    return st.tuples(raw.map(lambda text: {"recipe.yaml": text}), st.just([]))
+
+
+FUZZ: dict[str, st.SearchStrategy[Case]] = {
+    "any bytes": one(st.binary()),
+    "any text": one(marks.map(in_bytes)),
+    "a damaged recipe": one(damaged()),
+    "a recipe with anything anywhere": one(
+        st.builds(
+            lambda path, new: in_bytes(yaml.dump(altered(RECIPE, path, new), allow_unicode=True)),
+            st.sampled_from(sorted(paths(RECIPE), key=str)),
+            values,
+        )
+    ),
+    "any interpolations": one(
+        st.builds(
+            lambda a, b, c, d: in_bytes(yaml.dump({"a": a, "b": b, "c": {"x": c, "y": d}, "d": [d, c], "e": "${c}"})),
+            links, links, links, links,
+        )
+    ),
+    "recipes that extend each other": st.tuples(extending(), st.just([])),
+    "any overrides": st.tuples(st.just({"recipe.yaml": yaml.dump(RECIPE).encode()}), st.lists(written, max_size=4, unique=True)),
+}  # fmt: skip
+
+
+def check(case: Case) -> None:
+    files, overrides = case
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "recipe.yaml")
+        path.with_name("folder").mkdir()
+        for name, raw in files.items():
+            path.with_name(name).write_bytes(raw)
+        try:
+            loaded = load_recipe(str(path), overrides)
+        except UserError as error:
+            assert error.problems
+            assert all(problem.message and problem.place for problem in error.problems)
+            assert all(problem.level == "error" for problem in error.problems)
+            assert len(error.problems) == len(set(error.problems))
+        else:
+            assert isinstance(loaded.recipe, Recipe)
+            assert all(problem.place and problem.level == "warning" for problem in loaded.warnings)
+            again = path.with_name("again.yaml")
+            again.write_text(yaml.safe_dump(loaded.recipe.values()))
+            assert load_recipe(str(again)).recipe.values() == loaded.recipe.values()
+
+
+def fuzz(kind: str, examples: int) -> None:
+    allowed = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    settings(max_examples=examples, deadline=None, suppress_health_check=allowed)(given(FUZZ[kind])(check))()
+
+
+@pytest.mark.parametrize("kind", FUZZ)
+def test_a_few(kind):
+    fuzz(kind, 30)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FUZZ)
+def test_many_more(kind):
+    fuzz(kind, 3000)
 
 
 @pytest.mark.parametrize("name", ["", "\0", "x" * 5000, "a/" * 2000, "/", "~", "é\udcff", "/dev/null/x", os.devnull])

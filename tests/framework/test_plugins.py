@@ -5,19 +5,22 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 import frame
+from fakes.distributions import install_distribution, model, plugin
 from frame import UserError
 from frame.plugins import load_plugins
 from frame.resolve import load_recipe
 
+HOOK = "from frame import hookimpl\n@hookimpl"
+RIGHT = "write @frame.hookimpl def frame_components() -> dict[str, type[Component]]"
 REPOSITORY = Path(__file__).parents[2]
 SAMPLE = REPOSITORY / "tests" / "sample_plugin"
 FRAME = f"frame-train {frame.__version__}"
@@ -30,42 +33,21 @@ train: {epochs: 1}
 """
 
 
-def plugin(body: str, offers: str = "{'NAME': Mine}") -> str:
-    """Return the text of a plugin's module: `body`, in which `Mine` is defined, and the hook that offers it."""
-    return f"from frame import *\nfrom frame import hookimpl\n\n{dedent(body)}\n\n@hookimpl\ndef frame_components():\n    return {offers}\n"
-
-
-def model(name: str) -> str:
-    body = """
-    class Mine(ModelComponent):
-        def build(self, data):
-            raise NotImplementedError
-    """
-    return plugin(body, f"{{'{name}': Mine}}")
-
-
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Install a distribution of one module as an installer leaves it: the module, and a dist-info folder beside it."""
+    """Install a distribution of one module, and forget it at the end."""
     site = tmp_path / "site"
-    site.mkdir()
     monkeypatch.syspath_prepend(site)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    names = []
+    before = set(sys.modules)
 
     def install(distribution: str, text: str, name: str | None = None) -> Path:
-        module = distribution.replace("-", "_")
-        (site / f"{module}.py").write_text(text)
-        info = site / f"{module}-0.3.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.3\n")
-        (info / "entry_points.txt").write_text(f"[frame.plugins]\n{name or module} = {module}\n")
-        names.append(module)
-        return site / f"{module}.py"
+        return install_distribution(site, distribution, text, name)
 
     yield install
-    for name in names:
-        sys.modules.pop(name, None)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(site)):
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -132,10 +114,8 @@ class TestInstalled:
         assert (everything.code, everything.err) == (0, told)
         assert "custom_resnet" in everything.out
 
-        plugins = cli("list", "plugins")
-        assert plugins.code == 0
-        assert f"  custom_resnet        {FRAME}\n" in plugins.out
-        assert plugins.err.startswith(f"{told}Traceback (most recent call last):\n")
+        pointed = cli("list", "plugins")
+        assert (pointed.code, pointed.err) == (2, "error: plugins have a list of their own: frame plugin list\n")
 
         (here / "good.yaml").write_text(RECIPE)
         assert cli("validate", "good.yaml").err == f"warning: {told}"
@@ -181,8 +161,12 @@ class TestInstalled:
             "other-recipes",
             f"from frame import hookimpl\n@hookimpl\ndef frame_recipes():\n    return {str(tmp_path)!r}\n",
         )
-        with pytest.raises(UserError, match=r"two plugins offer the recipe 'quickstart': .*quickstart.yaml and "):
+        with pytest.raises(UserError) as raised:
             load_plugins()
+        assert str(raised.value) == (
+            f"two plugins offer the recipe 'quickstart': 'other_recipes' of other-recipes 0.3 and 'shipped_recipes' of "
+            f"{FRAME}; uninstall one, or turn one off: FRAME_DISABLE_PLUGINS=other_recipes"
+        )
 
     @pytest.mark.parametrize(
         ("text", "cause"),
@@ -197,14 +181,86 @@ class TestInstalled:
             (plugin("class Mine(ModelComponent): ..."), "'NAME' is the class Mine, which lacks build()"),
             (plugin("class Mine(TransformComponent): ..."), "'NAME' is the class Mine, which derives from neither SampleTransform nor BatchTransform"),
             ("from frame import hookimpl\n@hookimpl\ndef frame_recipes(): return '/no/such/folder'", "frame_recipes() returned /no/such/folder, which is no folder"),
+            ("def frame_components(): return {}", "its function frame_components() is no hook: put @frame.hookimpl above it"),
+            (plugin("def frame_recipes(): ...", "{}"), "its function frame_recipes() is no hook: put @frame.hookimpl above it"),
+            (f"{HOOK}\ndef frame_components(config, more=1): ...", f"its hook frame_components(config, more=1) asks for what frame does not give; {RIGHT}"),
+            (f"{HOOK}\ndef frame_components(*, config): ...", f"its hook frame_components(*, config) asks for what frame does not give; {RIGHT}"),
+            (f"{HOOK}(wrapper=True)\ndef frame_components(): yield", f"its hook frame_components() is a wrapper, and there is nothing to wrap; {RIGHT}"),
+            (f"{HOOK}(wrapper=True)\ndef frame_components(): ...", "Declared as wrapper=True or hookwrapper=True but function is not a generator function"),
+            (f"{HOOK}\ndef frame_components(): return {{}}\n@hookimpl(specname='frame_components')\ndef more(): return {{}}", "several of its functions are the hook frame_components(); one returns all"),
         ],
-        ids=["nothing", "no hook", "list", "none", "value", "class", "no kind", "abstract", "transform", "folder"],
+        ids=["nothing", "no hook", "list", "none", "value", "class", "no kind", "abstract", "transform", "folder", "unmarked", "one unmarked", "argument", "keyword", "wrapper", "no generator", "twice"],
     )  # fmt: skip
     def test_what_cannot_be_offered(self, install, text, cause):
         install("odd-offer", text)
         plugins = load_plugins()
         assert [failure.cause for failure in plugins.errors] == [cause]
         assert "NAME" not in plugins.registries.models
+
+
+class TestStrict:
+    """`frame --strict-plugins`, or FRAME_STRICT_PLUGINS=1."""
+
+    def test_every_load_error_is_fatal_with_its_cause(self, install, cli):
+        file = install("broken-one", "raise RuntimeError('no luck')\n")
+        install("broken-two", "")
+        result = cli("--strict-plugins", "list", "models")
+        assert (result.code, result.out) == (2, "")
+        assert result.err == (
+            f"error: plugin 'broken_one' of broken-one 0.3 failed to load: RuntimeError: no luck ({file}:1)\n"
+            "error: plugin 'broken_two' of broken-two 0.3 failed to load: it offers nothing: none of its functions frame_components, frame_recipes is marked @frame.hookimpl\n"
+        )
+        assert "FRAME_STRICT_PLUGINS" not in os.environ
+        assert cli("list", "models").code == 0
+
+    @pytest.mark.parametrize(("value", "code"), [("1", 2), ("0", 0), ("", 0)])
+    def test_by_the_environment(self, install, frame, tmp_path, value, code):
+        install("broken-env", "raise RuntimeError('no luck')\n")
+        environment = {"PYTHONPATH": str(tmp_path / "site"), "FRAME_STRICT_PLUGINS": value}
+        assert frame("list", "models", env=environment).returncode == code
+
+    def test_nothing_changes_where_all_load(self, cli):
+        strict, lax = cli("--strict-plugins", "validate", "quickstart"), cli("validate", "quickstart")
+        assert strict == lax
+        assert strict.code == 0
+
+
+class TestApiVersion:
+    NEW = "it was written for plugin API 2, and this frame has plugin API 1; upgrade frame"
+    OLD = "it was written for plugin API 0, and this frame has plugin API 1; look for a newer version of the plugin"
+
+    @pytest.mark.parametrize("declared", ["", "FRAME_API = 1\n"])
+    def test_its_own_or_none_at_all_is_accepted(self, install, declared):
+        install("fitting-api", declared + model("fitting_net"))
+        plugins = load_plugins()
+        assert plugins.errors == []
+        (offer,) = [offer for offer in plugins.offers if offer.plugin == "fitting_api"]
+        assert offer.api == (1 if declared else None)
+
+    @pytest.mark.parametrize(
+        ("text", "cause"),
+        [
+            ("FRAME_API = 2\n" + model("late_net"), NEW),
+            ("FRAME_API = 0\n" + model("late_net"), OLD),
+            ("FRAME_API = '1'\n" + model("late_net"), "its FRAME_API is '1', not a whole number: FRAME_API = 1"),
+            (
+                "from frame import ThingOfTheFuture\n\nFRAME_API: int = 2\n",
+                f"{NEW}: ImportError: cannot import name 'ThingOfTheFuture' from 'frame' ({frame.__file__}) ({{file}}:1)",
+            ),
+            ("import nothing\n\nFRAME_API = 1\n", "ModuleNotFoundError: No module named 'nothing' ({file}:1)"),
+        ],
+        ids=["newer", "older", "text", "does not get so far", "another reason"],
+    )
+    def test_another_one_is_named_with_both_versions(self, install, text, cause):
+        file = install("other-api", text)
+        plugins = load_plugins()
+        assert [failure.cause for failure in plugins.errors] == [cause.format(file=file)]
+        assert "late_net" not in plugins.registries.models
+
+    def test_a_recipe_that_names_one_stops(self, here):
+        (here / "mine.py").write_text("FRAME_API = 2\n" + model("mine_net"))
+        (here / "r.yaml").write_text(f"{RECIPE}plugins: [./mine.py]\n")
+        assert error("r.yaml") == f"r.yaml:6: plugins: plugin './mine.py' failed to load: {self.NEW}"
 
 
 class TestNamedByTheRecipe:
@@ -269,6 +325,25 @@ class TestNamedByTheRecipe:
         assert error("r.yaml") == (
             f"r.yaml:6: plugins: two plugins offer the dataset 'digits': 'digits' of {FRAME} and './twice.py' of {file}; "
             "uninstall one, or turn one off: FRAME_DISABLE_PLUGINS=./twice.py"
+        )
+
+    def test_an_installed_one_that_failed_is_not_taken_for_loaded(self, install, here):
+        install("fails-twice", plugin("class Mine(ModelComponent): ..."))
+        (here / "r.yaml").write_text(f"{RECIPE}plugins: [fails_twice]\n")
+        assert error("r.yaml") == (
+            "r.yaml:6: plugins: plugin 'fails_twice' failed to load: 'NAME' is the class Mine, which lacks build()"
+        )
+
+    def test_a_recipe_of_its_name_is_offered_twice(self, here, install):
+        (here / "recipes").mkdir()
+        (here / "recipes/mine.yaml").write_text(RECIPE)
+        text = f"{HOOK}\ndef frame_recipes(): return {str(here / 'recipes')!r}\n"
+        install("its-recipes", text)
+        (here / "again.py").write_text(text)
+        (here / "r.yaml").write_text(f"{RECIPE}plugins: [./again.py]\n")
+        assert error("r.yaml") == (
+            "r.yaml:6: plugins: two plugins offer the recipe 'mine': 'its_recipes' of its-recipes 0.3 and './again.py' "
+            f"of {here / 'again.py'}; uninstall one, or turn one off: FRAME_DISABLE_PLUGINS=./again.py"
         )
 
     def test_a_missing_module(self, here):

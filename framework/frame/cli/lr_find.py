@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from .run import OVERRIDES
+from .run import OVERRIDES, RECIPE
 
 
 @click.command("lr-find", short_help="Run a recipe's learning-rate finder alone.")
-@click.argument("recipe")
+@RECIPE
 @OVERRIDES
 def lr_find(recipe: str, overrides: tuple[str, ...]) -> None:
     """Run RECIPE's learning-rate finder alone and print its curve and its suggestion. Nothing is written."""

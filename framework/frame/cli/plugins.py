@@ -2,68 +2,92 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .completion import complete_component, complete_kind
+from .text import say, say_paragraphs, summary, width
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+    from ..registry import Registered
+
 WORDS = {"array": "list", "object": "section", "boolean": "true or false", "string": "text", "null": "nothing"}
+VAGUE = ("anything", "section")
+BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 
 
-@click.command("list", short_help="List components, recipes and plugins.")
-@click.argument("kind", required=False)
+@click.command("list", short_help="List components and recipes.")
+@click.argument("kind", required=False, shell_complete=complete_kind)
 def list_components(kind: str | None) -> None:
-    """List the components of every KIND, or of one: datasets, models, analyzers, ..., recipes, plugins."""
+    """List the components of every KIND, or of one: datasets, models, analyzers, ..., recipes."""
     from ..errors import UserError, suggest
     from ..plugins import load_plugins
 
+    if kind == "plugins":
+        raise UserError("plugins have a list of their own: frame plugin list")
     plugins = load_plugins()
-    entries: dict[str, list[tuple[str, str]]] = {
-        name: [(one, _first_line(registry[one])) for one in registry] for name, registry in plugins.registries
+    entries: dict[str, dict[str, str]] = {
+        name: {one: summary(registry[one]) for one in registry} for name, registry in plugins.registries
     }
-    entries["recipes"] = [(name, str(path)) for name, path in sorted(plugins.recipes.items())]
-    entries["plugins"] = list(plugins.origins.items())
+    entries["recipes"] = {name: str(path) for name, path in sorted(plugins.recipes.items())}
     if kind is not None and kind not in entries:
         raise UserError(f"there is no kind '{kind}'{suggest(kind, entries)}")
-    for name in [kind] if kind else entries:
+    wanted = {kind: entries[kind]} if kind else entries
+    column = max((len(one) for names in wanted.values() for one in names), default=0)
+    for name, texts in wanted.items():
         click.secho(name, bold=True)
-        for one, text in entries[name]:
-            click.echo(f"  {one:<20} {text}")
+        for one, text in texts.items():
+            say(text, f"  {one:<{column}}  ", " " * (column + 4))
     for failure in plugins.errors:
         click.echo(failure, err=True)
-        if kind == "plugins":
-            click.echo(failure.traceback, err=True)
 
 
-@click.command(short_help="Show a component and its settings.")
-@click.argument("component", metavar="KIND/NAME")
+@click.command(short_help="Show a component, its settings and an example.")
+@click.argument("component", metavar="KIND/NAME", shell_complete=complete_component)
 def show(component: str) -> None:
-    """Show what a component does and its settings: frame show model/custom_resnet."""
+    """Show what a component does, its settings, and how a recipe names it: frame show model/custom_resnet."""
     from ..errors import UserError, suggest
-    from ..field_docs import field_docs
     from ..plugins import load_plugins
+    from .example import example
 
-    entries = {
-        f"{registry.kind}/{name}": entry
-        for _, registry in load_plugins().registries
-        for name, entry in registry.entries.items()
-    }
-    if component not in entries:
-        hint = suggest(component, entries, list_all=False) or "; `frame list` shows all there are"
+    registries = load_plugins().registries
+    found = {f"{registry.kind}/{name}": (registry, name) for _, registry in registries for name in registry}
+    if component not in found:
+        hint = suggest(component, found, list_all=False) or "; `frame list` shows all there are"
         raise UserError(f"there is no component '{component}'{hint}")
-    entry = entries[component]
+    registry, name = found[component]
+    entry = registry.entries[name]
     click.secho(component, bold=True, nl=False)
-    click.echo(f"  from {entry.origin}\n\n{_docstring(entry.component)}\n")
-    docs = field_docs(entry.component)
-    schema = entry.component.model_json_schema().get("properties", {})
-    for name, setting in entry.component.model_fields.items():
+    click.echo(f"  from {entry.origin}\n")
+    say_paragraphs(inspect.getdoc(entry.component) or "")
+    _show_settings(entry.component)
+    others = "".join(f" (or under {section.removesuffix('[]')})" for section in registry.sections[1:])
+    click.secho(f"In a recipe{others}:", bold=True)
+    click.echo()
+    columns = width()
+    for line in example(registry, name, columns and columns - 2).splitlines():
+        click.echo(f"  {line}")
+    click.echo()
+    say(f"Defined in {_place(entry)}, plugin '{entry.plugin}'.")
+
+
+def _show_settings(component: type[Any]) -> None:
+    from ..field_docs import field_docs
+
+    docs = field_docs(component)
+    schema = component.model_json_schema()
+    for name, setting in component.model_fields.items():
         default = "(required)" if setting.is_required() else f"= {_default(setting)}"
-        click.echo(f"  {name}: {_type(schema[name])} {default}")
+        say(f"{name}: {_type(schema['properties'][name], schema.get('$defs', {}))} {default}", "  ", "      ")
         if name in docs:
-            click.echo(f"      {docs[name]}")
+            say(docs[name], "      ")
+    if component.model_fields:
+        click.echo()
 
 
 def _default(setting: FieldInfo) -> str:
@@ -72,23 +96,35 @@ def _default(setting: FieldInfo) -> str:
     return json.dumps(to_jsonable_python(setting.get_default(call_default_factory=True)))
 
 
-def _docstring(component: type[Any]) -> str:
-    import inspect
+def _place(entry: Registered[Any]) -> str:
+    """Return the file and line of a component's class; its module where there is no source."""
+    from pathlib import Path
 
-    return inspect.getdoc(component) or ""
+    from ..yamlfile import shown
+
+    try:
+        file, line = inspect.getsourcefile(entry.component), inspect.getsourcelines(entry.component)[1]
+    except (OSError, TypeError):
+        return entry.component.__module__
+    return f"{shown(Path(file or ''))}:{line}"
 
 
-def _first_line(component: type[Any]) -> str:
-    return _docstring(component).partition("\n")[0]
-
-
-def _type(details: dict[str, Any]) -> str:
+def _type(details: dict[str, Any], definitions: dict[str, Any]) -> str:
     """Return a JSON schema's type in a few words, with its bounds."""
+    if "$ref" in details:
+        return _type(definitions[details["$ref"].rpartition("/")[2]], definitions)
     if "anyOf" in details:
-        return " or ".join(_type(one) for one in details["anyOf"])
+        return " or ".join(_type(one, definitions) for one in details["anyOf"])
     if "enum" in details or "const" in details:
         return " | ".join(map(str, details.get("enum", [details.get("const")])))
-    bounds = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-    limits = [f"{sign} {details[name]:g}" for name, sign in bounds.items() if name in details]
     kind = str(details.get("type", "anything"))
-    return " ".join([WORDS.get(kind, kind), *limits])
+    limits = [f"{sign} {details[name]:g}" for name, sign in BOUNDS.items() if name in details]
+    return " ".join([WORDS.get(kind, kind), *limits]) + _entries(details, definitions)
+
+
+def _entries(details: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """Return how many entries a list has, and what each is."""
+    each = details.get("prefixItems") or filter(None, [details.get("items")])
+    kinds = [kind for kind in dict.fromkeys(_type(one, definitions) for one in each) if kind not in VAGUE]
+    count = f" of {details['maxItems']}" if "prefixItems" in details else ""
+    return count + (f" ({', '.join(kinds)})" if kinds else "")

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .completion import complete_run
+
 if TYPE_CHECKING:
     from ..rundir import RunDir
 
 
 @click.command(short_help="Write runs' reports again, or make one at W&B.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True,
-                type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
+                shell_complete=complete_run, type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
 @click.option("--open", "show", is_flag=True, help="Open what was made in the browser.")
 @click.option("--wandb", is_flag=True, help="Make one report about these runs at Weights & Biases instead, as a draft.")
 def report(runs: tuple[Path, ...], *, show: bool, wandb: bool) -> None:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .completion import complete_override, complete_recipe, complete_run
+
 if TYPE_CHECKING:
     from ..console import Console
     from ..resolve import Loaded
 
-OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+RECIPE = click.argument("recipe", shell_complete=complete_recipe)
+OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_override)
 
 
 @click.command(short_help="Train a recipe.")
-@click.argument("recipe")
+@RECIPE
 @OVERRIDES
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
               help="Folder that the run's own folder is made in.")  # fmt: skip
@@ -38,8 +41,8 @@ def run(
     from ..interrupts import Interrupted
 
     console = Console()
-    for note in loaded.source.notes:
-        console.warn(note)
+    for warning in loaded.warnings:
+        console.warn(str(warning))
     try:
         if dry_run:
             from ..dry_run import dry_run as rehearse
@@ -68,7 +71,7 @@ def _say_how_to_go_on(stop: Exception, console: Console) -> int:
 
 
 @click.command(short_help="Continue an interrupted run.")
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False), shell_complete=complete_run)
 @click.pass_context
 def resume(context: click.Context, run: Path) -> None:
     """Continue the interrupted RUN (its folder) to its end, as if it had not been interrupted."""

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from .completion import complete_run
+
 
 @click.command(short_help="Upload what runs kept locally.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True,
-                type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
+                shell_complete=complete_run, type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
 def sync(runs: tuple[Path, ...]) -> None:
     """Have the trackers of each RUN upload what they kept locally, and check that everything arrived.
 

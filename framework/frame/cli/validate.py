@@ -2,21 +2,133 @@
 
 from __future__ import annotations
 
+import glob
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+from click.shell_completion import CompletionItem
 
-from .run import OVERRIDES
+from .completion import complete_override, complete_recipe
+
+if TYPE_CHECKING:
+    from ..errors import Problem
 
 
-@click.command(short_help="Check a recipe without building anything.")
-@click.argument("recipe")
-@OVERRIDES
-def validate(recipe: str, overrides: tuple[str, ...]) -> None:
-    """Check RECIPE and everything it names without building anything; every mistake is shown at once."""
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Complete recipes, and behind the first one its settings too."""
+    overrides = complete_override(context, parameter, incomplete)
+    recipes = [
+        item for item in complete_recipe(context, parameter, incomplete) if item.type == "plain" or not overrides
+    ]
+    return overrides if "=" in incomplete else recipes + overrides
+
+
+@click.command(short_help="Check recipes without building anything.")
+@click.argument("recipe", metavar="RECIPE... [KEY=VALUE]...", nargs=-1, required=True, shell_complete=_complete)
+@click.option("--json", "as_json", is_flag=True,
+              help="Print a list of objects: recipe, level, file, line, key, message, suggestion.")  # fmt: skip
+@click.pass_context
+def validate(context: click.Context, recipe: tuple[str, ...], *, as_json: bool) -> None:
+    """Check each RECIPE and everything it names without building anything; every mistake is shown at once.
+
+    A RECIPE is a file, the name of a shipped recipe, or a pattern such as 'recipes/*.yaml'. Overrides apply to all.
+    """
+    from ..errors import UserError
+
+    recipes, overrides = _sort_out(recipe)
+    checked = [_check(one, overrides, alone=len(recipes) == 1) for one in recipes]
+    errors = [problem for one in checked for problem in one.errors]
+    if as_json:
+        found = [_as_object(one.recipe, problem) for one in checked for problem in one.errors + one.warnings]
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        context.exit(UserError.exit_code if errors else 0)
+    for warning in dict.fromkeys(str(problem) for one in checked for problem in one.warnings):
+        click.echo(f"warning: {warning}", err=True)
+    for one in checked:
+        if not one.errors:
+            click.echo(f"{one.recipe}: ok")
+        elif len(checked) > 1:
+            click.echo(f"{one.recipe}: {len(one.errors)} mistake{'s' if len(one.errors) > 1 else ''}")
+    if errors:
+        raise UserError(errors)
+
+
+@dataclass
+class _Checked:
+    """A recipe and what was found in it."""
+
+    recipe: str
+    errors: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def _sort_out(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the recipes, patterns replaced by what they match, and the overrides: what has a `=` and is no file."""
+    from ..errors import UserError
+
+    recipes: dict[str, None] = {}
+    overrides = []
+    for argument in arguments:
+        if _is_file(argument):
+            recipes[argument] = None
+        elif "=" in argument:
+            overrides.append(argument)
+        elif glob.has_magic(argument):
+            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+            if not matches:
+                raise UserError(f"no file matches {argument}")
+            recipes |= dict.fromkeys(matches)
+        else:
+            recipes[argument] = None
+    if not recipes:
+        raise click.UsageError("name a recipe before the overrides")
+    return list(recipes), overrides
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a character that none has
+        return False
+
+
+def _check(recipe: str, overrides: Sequence[str], *, alone: bool) -> _Checked:
+    from ..errors import Problem, UserError
     from ..resolve import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
-    for note in loaded.source.notes:
-        click.echo(f"note: {note}")
-    for failure in loaded.plugins.errors:
-        click.echo(f"warning: {failure}", err=True)
-    click.echo(f"{recipe}: ok")
+    try:
+        loaded = load_recipe(recipe, overrides)
+    except UserError as error:
+        return _Checked(recipe, [problem if alone else _of(recipe, problem) for problem in error.problems])
+    failures = [Problem(str(failure), level="warning") for failure in loaded.plugins.errors]
+    return _Checked(recipe, [], [problem if alone else _of(recipe, problem) for problem in loaded.warnings] + failures)
+
+
+def _of(recipe: str, problem: Problem) -> Problem:
+    """Say which of several recipes a problem is in, where its place is no file."""
+    from ..errors import Place
+    from ..source import COMMAND_LINE
+
+    return replace(problem, place=Place(f"{recipe}: {COMMAND_LINE}")) if problem.place == COMMAND_LINE else problem
+
+
+def _as_object(recipe: str, problem: Problem) -> dict[str, Any]:
+    from ..source import COMMAND_LINE
+
+    place = problem.place
+    written = place is not None and not place.source.endswith(COMMAND_LINE.source)
+    suggestion = re.search(r"; did you mean '(.+?)'\?", problem.message)
+    return {
+        "recipe": recipe,
+        "level": problem.level,
+        "file": place.source if place and written else None,
+        "line": place.line if place else None,
+        "key": problem.key,
+        "message": problem.message,
+        "suggestion": suggestion[1] if suggestion else None,
+    }

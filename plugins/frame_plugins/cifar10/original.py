@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -63,12 +63,16 @@ def download(root: Path) -> None:
 
     What is not whole, or not the original, never gets there: it is moved when all checksums are right.
     """
+    new = not root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".cifar10-download-", dir=root) as folder, _network_timeout():
             CIFAR10(folder, download=True)
             _move(Path(folder) / BATCHES, root / BATCHES)
     except (OSError, RuntimeError, HTTPException) as error:
+        if new:
+            with suppress(OSError):
+                root.rmdir()
         raise UserError(
             f"CIFAR-10 is not in {root} and could not be downloaded ({error}). Put one of these there, or say in "
             f"data.root or the variable FRAME_DATA_DIR where it is:\n"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from frame import Component, LearningRate, SchedulerComponent, Steps, hookimpl
+from frame import Component, LearningRate, Problem, SchedulerComponent, Steps, hookimpl
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -21,6 +22,8 @@ class OneCycle(SchedulerComponent):
     epoch `peak_epoch`, the lowest rate at the last step of the run.
     """
 
+    replaces_lr = True
+
     max_lr: LearningRate = "auto"
     """The highest learning rate."""
     peak_epoch: float | None = Field(None, gt=0)
@@ -34,6 +37,11 @@ class OneCycle(SchedulerComponent):
     cycle_momentum: bool = True
     """Moves the momentum (Adam: the first beta) from 0.95 down to 0.85 and back, against the learning rate. It does
     nothing for an optimizer without momentum."""
+
+    def review(self, epochs: int) -> Iterable[Problem]:
+        if self.peak_epoch is not None and self.peak_epoch >= epochs:
+            message = f"the peak is at epoch {self.peak_epoch:g} and train.epochs is {epochs}: the rate only rises"
+            yield Problem(message, "peak_epoch", level="warning")
 
     def build(self, optimizer: Optimizer, steps: Steps) -> OneCycleSchedule:
         from .cycle import OneCycleSchedule, has_momentum

@@ -1,0 +1,88 @@
+"""`frame init`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from .completion import complete_recipe
+
+DEFAULT = "quickstart"
+
+
+@click.command(short_help="Copy a shipped recipe to begin with.")
+@click.argument("recipe", default=DEFAULT, shell_complete=complete_recipe)
+@click.option(
+    "--to", metavar="PATH", default=".", help="A file ending in .yaml, or a folder; the current one if not given."
+)
+def init(recipe: str, to: str) -> None:
+    """Copy the shipped RECIPE (quickstart, if none is named) out of the package, to change and to run.
+
+    Beside it goes frame-recipe.schema.json, by which editors complete and check recipes.
+    """
+    from ..plugins import load_plugins
+    from ..schema import HEADER, SCHEMA_FILE
+    from .schema import schema_text, write_file
+
+    recipes = load_plugins().recipes
+    source = _shipped(recipe, recipes)
+    target = Path(to) if to.endswith((".yaml", ".yml")) else Path(to) / source.name
+    text = _portable(source, recipes)
+    _create(target, text if HEADER in text else HEADER + text)
+    schema = target.with_name(SCHEMA_FILE)
+    try:
+        write_file(schema, schema_text())
+    except BaseException:
+        target.unlink()
+        raise
+    name = shlex.quote(str(target))
+    click.echo(f"wrote {target}, and {schema.name} beside it for your editor")
+    click.echo(f"next: frame validate {name}\n      frame run {name}")
+
+
+def _shipped(name: str, recipes: Mapping[str, Path]) -> Path:
+    from ..errors import UserError, nearest
+
+    if name in recipes:
+        return recipes[name]
+    match = nearest(Path(name).stem, recipes)
+    hint = f"; did you mean '{match}'?" if match else ";"
+    raise UserError(f"there is no shipped recipe '{name}'{hint} there is {', '.join(sorted(recipes))}")
+
+
+def _portable(file: Path, recipes: Mapping[str, Path]) -> str:
+    """Return a shipped recipe's text, the one that it extends called by what it is found by from anywhere: its name."""
+    import yaml
+
+    from ..plugins import find_recipe
+
+    text = file.read_text(encoding="utf-8-sig")
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == "extends":
+            parent = find_recipe(value.value, dict(recipes), file.parent).resolve()
+            names = [name for name, other in recipes.items() if other.resolve() == parent]
+            return text[: value.start_mark.index] + (names[0] if names else str(parent)) + text[value.end_mark.index :]
+    return text
+
+
+def _create(path: Path, text: str) -> None:
+    """Write a new file. Raises UserError where there is one, or where it cannot be written; half of it never stays."""
+    from ..errors import UserError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("x", encoding="utf-8")
+    except OSError as error:
+        if path.exists() or path.is_symlink():
+            raise UserError(f"{path} is there already and stays as it is; --to names another file") from None
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        path.unlink()
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,118 @@
+"""Every setting that can be overridden in a recipe, for completion: its key, what it is, the values that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from ..errors import UserError
+from ..field_docs import field_docs
+from ..plugins import PluginRef, Plugins, find_recipe, load_plugins
+from ..registry import Registry
+from ..resolve import DATA_KEYS
+from ..settings import DataSettings, RecipeSettings
+from ..source import Source, load_source
+from .text import summary
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting's key, the class that has it (none for `use`), and the values that are known, with a line on each."""
+
+    key: str
+    owner: type[BaseModel] | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+def settings(recipe: str, overrides: Sequence[str]) -> list[Setting]:
+    """Return the settings of a recipe with these overrides, components changed by them included. Raises UserError.
+
+    The plugins that the recipe names are imported, as by every command that is given the recipe.
+    """
+    source, plugins = _load(recipe, overrides)
+    sections = [(registry, section) for _, registry in plugins.registries for section in registry.sections]
+    named = {section.removesuffix("[]") for _, section in sections}
+    own = [*_of_model(RecipeSettings, ""), *_of_model(DataSettings, "data.")]
+    found = [setting for setting in own if setting.key not in named]
+    return found + [setting for one in sections for setting in _of_section(*one, source.values)]
+
+
+def explained(known: Sequence[Setting]) -> Iterator[tuple[str, str]]:
+    """Yield the key of each setting with what stands under the field in its class."""
+    docs = {owner: field_docs(owner) if owner else {} for owner in {setting.owner for setting in known}}
+    for setting in known:
+        yield setting.key, docs[setting.owner].get(setting.key.rpartition(".")[2], "")
+
+
+def _load(recipe: str, overrides: Sequence[str]) -> tuple[Source, Plugins]:
+    plugins = load_plugins()
+    shipped = plugins.recipes
+
+    def find(wanted: str, base: Path) -> Path:
+        return find_recipe(wanted, shipped, base)
+
+    path = find(recipe, Path())
+    try:
+        source = load_source(path, overrides, {"data": DATA_KEYS}, find)
+    except UserError:  # what stands on the line so far may be wrong
+        source = load_source(path, (), {"data": DATA_KEYS}, find)
+    refs = [PluginRef(*named) for named in source.plugins]
+    return source, load_plugins(refs) if refs else plugins
+
+
+def _of_model(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
+    """Yield the settings of a model, and in place of one that is a model itself those in it."""
+    for name, info in model.model_fields.items():
+        inner = [one for one in _leaves(info.annotation) if isinstance(one, type) and issubclass(one, BaseModel)]
+        choices = _choices(info.annotation)
+        if choices or not inner:
+            yield Setting(f"{prefix}{name}", model, choices)
+        for one in inner:
+            yield from _of_model(one, f"{prefix}{name}.")
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    """Yield the types that a union consists of."""
+    if get_origin(annotation) in (Union, UnionType):
+        for one in get_args(annotation):
+            yield from _leaves(one)
+    elif get_origin(annotation) is Annotated:
+        yield from _leaves(get_args(annotation)[0])
+    else:
+        yield annotation
+
+
+def _choices(annotation: Any) -> dict[str, str]:
+    """Return the values that a type lists: those of a Literal, true and false."""
+    found: dict[str, str] = {}
+    for one in _leaves(annotation):
+        if get_origin(one) is Literal:
+            found |= dict.fromkeys(map(str, get_args(one)), "")
+        if one is bool:
+            found |= {"true": "", "false": ""}
+    return found
+
+
+def _of_section(registry: Registry[Any], section: str, values: Any) -> Iterator[Setting]:
+    """Yield the settings of the components that a section names, and for a list `use` of one more."""
+    for part in section.removesuffix("[]").split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    if not section.endswith("[]"):
+        yield from _of_component(registry, section, values)
+        return
+    nodes = values if isinstance(values, list) else []
+    for index, node in enumerate([*nodes, None]):
+        yield from _of_component(registry, f"{section.removesuffix('[]')}.{index}", node)
+
+
+def _of_component(registry: Registry[Any], section: str, node: Any) -> Iterator[Setting]:
+    names = {name: summary(registry[name]) for name in registry}
+    yield Setting(f"{section}.use", None, names)
+    use = node.get("use") if isinstance(node, dict) else None
+    if isinstance(use, str) and use in registry:
+        yield from _of_model(registry[use], f"{section}.")

@@ -1,0 +1,78 @@
+"""Every built-in component keeps the contract of its kind: a new one is covered as soon as it is registered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from frame.plugins import load_plugins
+from frame.registry import OWN
+from frame.testing import CONTRACTS, checks, contract_of, run_check
+from frame_plugins.cifar10 import CLASSES
+
+
+def write_images(_, root):
+    """Write a tree `train|test/<class>/` of small images."""
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name in CLASSES:
+            (root / part / name).mkdir(parents=True)
+            for number in range(2):
+                pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(root / part / name / f"{number}.png")
+
+
+ATTRIBUTES = {
+    "dataset/cifar10": {"prepare": write_images},
+    "dataset/image_folder": {"prepare": write_images, "settings": {"image_size": 16}},
+    "transform/albumentations": {
+        "settings": {
+            "pipeline": [
+                {"use": "PadIfNeeded", "min_height": 40, "min_width": 40},
+                {"use": "RandomCrop", "height": 32, "width": 32},
+                {"use": "HorizontalFlip", "p": 0.5},
+                {"use": "CoarseDropout", "p": 1.0, "fill": "mean"},
+            ]
+        }
+    },
+    "transform/torchvision": {
+        "settings": {
+            "pipeline": [
+                {"use": "RandomCrop", "size": 32, "padding": 4},
+                {"use": "RandomHorizontalFlip"},
+                {"use": "ColorJitter", "brightness": 0.2},
+            ]
+        }
+    },
+    "analyzer/confusion": {"settings": {"pairs": 3, "images_per_cell": 3}},
+    "analyzer/correct": {"settings": {"count": 6}},
+    "analyzer/grad_cam": {"settings": {"pages": 4, "overlays": 4, "correct": 2, "misclassified": 2}},
+    "analyzer/misclassified": {"settings": {"count": 6}},
+    "analyzer/robustness": {"settings": {"images": 10, "severities": [1, 5]}},
+    "analyzer/samples": {"settings": {"count": 6}},
+}
+"""What some need: settings that have no default, a few images, and less work than their defaults ask for."""
+
+BUILT_IN = {
+    f"{registry.kind}/{name}": entry.component
+    for _, registry in load_plugins().registries
+    for name, entry in registry.entries.items()
+    if entry.origin.startswith(f"{OWN} ")
+}
+CASES = {name: contract_of(component, **ATTRIBUTES.get(name, {})) for name, component in BUILT_IN.items()}
+
+
+@pytest.mark.parametrize(
+    ("contract", "check"),
+    [pytest.param(case, check, id=f"{name}-{check}") for name, case in CASES.items() for check in checks(case)],
+)
+def test_built_in(contract, check):
+    outcome = run_check(contract, check)
+    assert outcome.result == "ok", outcome.message
+
+
+def test_every_contract_has_a_built_in_component():
+    tried = {base for case in CASES.values() for base in case.__mro__}
+    assert set(CONTRACTS) <= tried
+    assert set(ATTRIBUTES) <= set(BUILT_IN)
