@@ -13,7 +13,7 @@ pytestmark = pytest.mark.cifar10
 
 
 def test_the_recipe_goes_through_training_evaluation_and_every_analyzer(cli, cifar10_root, tmp_path):
-    smaller = ("data.batch_size=64", "data.eval_batch_size=64")
+    smaller = ("data.batch_size=64", "data.eval_batch_size=64", "analyzers.9.images=8")
     result = cli("run", "s10_resnet", "--dry-run", f"data.root={cifar10_root}", *smaller)
     assert result.code == 0, result.err
     for text in (

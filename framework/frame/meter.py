@@ -38,9 +38,13 @@ class Meter:
         self.grad_norm: Tensor | None = None
 
     def add(self, loss: Tensor, logits: Tensor, targets: Tensor, step: int, rates: Rates) -> None:
-        """Take a batch's mean loss, logits (N, classes) and targets (N,), of optimizer step `step` with `rates`."""
+        """Take a batch's mean loss, logits (N, classes) and targets, of optimizer step `step` with `rates`.
+
+        Targets are classes (N,), or probabilities (N, classes), as mixup makes them: then the likeliest class counts.
+        """
         self.lr, self.momentum = rates
-        correct = (logits.detach().argmax(1) == targets).sum()
+        labels = targets if targets.ndim == 1 else targets.argmax(1)
+        correct = (logits.detach().argmax(1) == labels).sum()
         self.unread.append((torch.stack([loss.detach().float(), correct.float()]), len(targets), step, self.lr))
 
     def read(self) -> None:

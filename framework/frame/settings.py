@@ -130,4 +130,4 @@ class RecipeSettings(Settings):
     trackers: tuple[Node, ...] = ()
     analyzers: tuple[Node, ...] = ()
     train: TrainSettings
-    checkpoint: CheckpointSettings = CheckpointSettings()
+    checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)

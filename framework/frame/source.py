@@ -16,8 +16,8 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from .errors import Level, Place, Problem, UserError, suggest
-from .yamlfile import Key, dotted, quoted, read_value, read_yaml, shown
+from .errors import Level, Place, Problem, UserError, shown, suggest
+from .yamlfile import Key, dotted, quoted, read_value, read_yaml
 
 COMMAND_LINE = Place("command line")
 NOT_YET = "${not_yet:}"

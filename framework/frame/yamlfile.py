@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from yaml.reader import ReaderError
 
-from .errors import Place, Problem, UserError
+from .errors import Place, Problem, UserError, shown
 
 Key = tuple[str | int, ...]
 MAX_BYTES, MAX_DEPTH = 100_000, 40
@@ -58,14 +58,6 @@ def quoted(value: Any) -> str:
     """Return a value as a recipe could write it, cut to what fits into a message."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def shown(path: Path) -> str:
-    """Return a path as the user would type it: relative to the current folder where it lies under it."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Key, Place]]:

@@ -57,7 +57,8 @@ def test_every_setting_of_the_host_is_documented_with_its_default(key, field):
 
 
 def test_no_setting_is_documented_that_does_not_exist():
-    known = {key for key, _ in FIELDS} | {"extends", "plugins", "FRAME_DATA_DIR", "FRAME_DISABLE_PLUGINS", "FRAME_STRICT_PLUGINS"}
+    variables = {"FRAME_DATA_DIR", "FRAME_DISABLE_PLUGINS", "FRAME_STRICT_PLUGINS"}
+    known = {key for key, _ in FIELDS} | {"extends", "plugins"} | variables
     assert set(rows(DOCS["recipes"])) == known
 
 

@@ -131,6 +131,18 @@ def test_interrupted_and_resumed_ends_with_the_same_bytes(cli, tmp_path, when):
     assert "nothing to resume" in cli("resume", run).err
 
 
+def test_targets_may_be_class_probabilities(cli, tmp_path):
+    for name, transforms in (("classes", "[]"), ("probabilities", "[{use: one_hot}]")):
+        result = cli("run", TINY, f"data.train_transforms={transforms}", "train.epochs=1", "--out", name)
+        assert result.code == 0, result.err
+    classes, probabilities = (
+        read_lines(next((tmp_path / name / "tiny").iterdir()) / "metrics.jsonl")[-1]
+        for name in ("classes", "probabilities")
+    )
+    assert classes.pop("kind") == probabilities.pop("kind") == "epoch"
+    assert probabilities == pytest.approx(classes, rel=1e-4)
+
+
 def test_accumulation_is_the_larger_batch(cli, tmp_path):
     plain = ["data.train_transforms=[]", "optimizer={use: sgd, lr: 0.1}", "train.log_every=1"]
     assert cli("run", TINY, *plain, "data.batch_size=128", "--out", "large").code == 0

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import click
 
@@ -57,7 +58,10 @@ def _strictness() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line: exit code 0, 1 for a failed run, 2 for the user's mistake, 130 for an interruption."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it looks through every installed package
     gc.set_threshold(100_000, 50, 50)  # the start makes many objects and drops few: looking for these costs 7 % of it
+    if "_FRAME_COMPLETE" in os.environ:  # a shell asks: it is answered in our way
+        import_module(".completion", __name__)
     try:
         code = cli.main(prog_name="frame", standalone_mode=False) or 0
     except click.ClickException as error:

@@ -50,7 +50,7 @@ def _where(offer: Offer) -> tuple[str, str]:
 def _show(plugins: Plugins, offer: Offer) -> None:
     from pathlib import Path
 
-    from ..yamlfile import shown
+    from ..errors import shown
 
     provides = [f"{kind}/{name}" for kind, names in _components(plugins, offer).items() for name in names]
     provides += [f"recipe {file.stem}" for file in offer.recipe_files()]

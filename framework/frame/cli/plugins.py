@@ -100,7 +100,7 @@ def _place(entry: Registered[Any]) -> str:
     """Return the file and line of a component's class; its module where there is no source."""
     from pathlib import Path
 
-    from ..yamlfile import shown
+    from ..errors import shown
 
     try:
         file, line = inspect.getsourcefile(entry.component), inspect.getsourcelines(entry.component)[1]

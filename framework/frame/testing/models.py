@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any, ClassVar
 
 import torch
@@ -180,7 +181,8 @@ class LossContract(ComponentContract):
             require(isinstance(loss, Tensor), f"{self.name} returns {type(loss).__name__}, not a tensor")
             message = f"is of shape {tuple(loss.shape)}, not a scalar: return the mean over the batch"
             require(loss.shape == (), f"{self.name} of {count} images {message}")
-            require(bool(loss.isfinite()), f"{self.name} of {count} images is {float(loss)}: look for a log(0) or 0/0")
+            value = float(loss.detach())
+            require(isfinite(value), f"{self.name} of {count} images is {value}: look for a log(0) or 0/0")
 
     def test_is_finite_for_certain_answers(self) -> None:
         _, targets = self.batch()
