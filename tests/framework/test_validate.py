@@ -79,7 +79,7 @@ def test_warnings_say_which_recipe_they_are_about(cli, three):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["*.yml"], "error: no file matches *.yml\n"),
+        (["a.yaml", "*.yml"], "error: there is no recipe *.yml"),
         (["train.epochs=1"], "Error: name a recipe before the overrides\n"),
         (["a.yaml", "nonsense"], "error: there is no recipe nonsense"),
     ],

@@ -69,8 +69,6 @@ class _Checked:
 
 def _sort_out(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the recipes, patterns replaced by what they match, and the overrides: what has a `=` and is no file."""
-    from ..errors import UserError
-
     recipes: dict[str, None] = {}
     overrides = []
     for argument in arguments:
@@ -80,9 +78,7 @@ def _sort_out(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             overrides.append(argument)
         elif glob.has_magic(argument):
             matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-            if not matches:
-                raise UserError(f"no file matches {argument}")
-            recipes |= dict.fromkeys(matches)
+            recipes |= dict.fromkeys(matches or [argument])  # one that matches nothing is reported with the others
         else:
             recipes[argument] = None
     if not recipes:
