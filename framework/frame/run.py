@@ -32,7 +32,7 @@ from .recipe import Recipe, unique_names
 from .report import write_report
 from .resolve import Loaded, load_recipe
 from .rundir import RunDir, create_run, open_run, write_json
-from .saved_recipe import origins, save_recipe
+from .saved_recipe import provenance, save_recipe
 from .state import load_last, restore
 from .tracking import Trackers
 
@@ -63,7 +63,8 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
     describe(parts, console)
     trackers = Trackers(console.warn)
     with supervised(folder, recipe, trackers, console):
-        folder.update_record(watched=recipe.watched, epochs=recipe.train.epochs, recipe=origins(loaded.source, recipe))
+        origin = provenance(loaded.source, recipe)
+        folder.update_record(watched=recipe.watched, epochs=recipe.train.epochs, recipe=origin)
         write_json(folder.environment, describe_environment(parts.backend, loaded.plugins, data.checksum))
         finding = find_lr(parts, console)
         if finding:

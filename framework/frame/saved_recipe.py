@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from .origins import auto_keys
 from .recipe import Recipe
 from .rundir import RunDir, sha256, write_text
 from .source import COMMAND_LINE, Source
@@ -30,15 +31,10 @@ def save_recipe(folder: RunDir, recipe: Recipe) -> None:
     write_text(folder.recipe, as_yaml(values))
 
 
-def origins(source: Source, recipe: Recipe) -> dict[str, Any]:
-    """Return what did not come from the recipe's file: the overridden keys, and those that the LR finder fills in."""
-    found = [
-        f"{section}.{name}"
-        for section, named in (("optimizer", recipe.optimizer), ("scheduler", recipe.scheduler))
-        for name in (named.component.auto_fields() if named else ())
-    ]
+def provenance(source: Source, recipe: Recipe) -> dict[str, Any]:
+    """Return what run.json says of a recipe: its file, the overridden keys, and those that the LR finder fills in."""
     overrides = [dotted(key) for key, place in source.places.items() if place == COMMAND_LINE]
-    return {"file": str(source.path), "overrides": overrides, "found": found}
+    return {"file": str(source.path), "overrides": overrides, "found": [dotted(key) for key in auto_keys(recipe)]}
 
 
 def as_yaml(values: dict[str, object]) -> str:
