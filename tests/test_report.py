@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -27,9 +29,23 @@ SETTINGS = ("scheduler={use: one_cycle, max_lr: auto}", "lr_finder={use: lr_rang
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     """A finished run with everything on its page, and one analyzer that failed."""
-    home = tmp_path_factory.mktemp("report")
-    command = [sys.executable, "-m", "frame", "run", TINY, *SETTINGS, f"analyzers={ANALYZERS}", "train.epochs=3"]
-    subprocess.run(command, cwd=home, env=clean_environment(home), check=True, capture_output=True)
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "report"  # one for all test processes
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            home.mkdir()
+            command = [
+                sys.executable,
+                "-m",
+                "frame",
+                "run",
+                TINY,
+                *SETTINGS,
+                f"analyzers={ANALYZERS}",
+                "train.epochs=3",
+            ]
+            subprocess.run(command, cwd=home, env=clean_environment(home), check=True, capture_output=True)
     (folder,) = (home / "runs" / "tiny").iterdir()
     return folder
 

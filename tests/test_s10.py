@@ -13,8 +13,9 @@ pytestmark = pytest.mark.cifar10
 
 
 def test_the_recipe_goes_through_training_evaluation_and_every_analyzer(cli, cifar10_root, tmp_path):
-    smaller = ("data.batch_size=64", "data.eval_batch_size=64", "analyzers.9.images=8")
-    result = cli("run", "s10_resnet", "--dry-run", f"data.root={cifar10_root}", *smaller)
+    smaller = ("data.batch_size=64", "data.eval_batch_size=64")
+    few = ("analyzers.6.pages=1", "analyzers.6.overlays=2", "analyzers.9.images=8")
+    result = cli("run", "s10_resnet", "--dry-run", f"data.root={cifar10_root}", *smaller, *few)
     assert result.code == 0, result.err
     for text in (
         "cifar10: 50,000 training, 10,000 test images, 10 classes",

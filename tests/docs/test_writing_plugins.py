@@ -92,6 +92,7 @@ def test_each_recipe_is_right(tutorial, cli, plugin):
     assert (result.code, result.out, result.err) == (0, "tutorial.yaml: ok\n", "")
 
 
+@pytest.mark.slow
 def test_all_of_them_train_together(tutorial, digits, frame):
     (tutorial / "data").symlink_to(digits)
     recipe = values(NAMED["tutorial.yaml"]) | {"plugins": [f"./{plugin}" for plugin in PLUGINS]}

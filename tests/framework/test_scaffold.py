@@ -108,6 +108,7 @@ class TestPackagesOfEveryKind:
         tool(tmp_path, "ruff", "format", "--no-cache", "--check", "--line-length", "120", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_package_as_pip_installs_it(cli, frame, tmp_path):
     """The wheel holds plugin, recipe and py.typed; the recipe trains by its name."""
     made = cli("plugin", "new", "Own Net")
