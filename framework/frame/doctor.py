@@ -15,12 +15,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.metadata import distributions, version
 from io import StringIO
 from pathlib import Path
 from typing import Literal
 
 from .errors import UserError
+from .versions import installed
 
 GIB = 2**30
 LITTLE_SPACE, NO_SPACE = 2 * GIB, GIB // 10
@@ -78,26 +79,19 @@ def _packages() -> Findings:
                 importlib.import_module(name)
         except Exception as error:
             advice = f"install it: pip install {name}"
-            if "torchvision::nms" in str(error) or (name == "torchvision" and _version("torchvision")):
+            if "torchvision::nms" in str(error) or (name == "torchvision" and installed("torchvision")):
                 advice = "install torch and torchvision anew, both from the same place"
             elif "libGL" in str(error):
                 advice = "see OpenCV below"
-            elif found := _version(name):
+            elif found := installed(name):
                 advice = f"{found} is installed and broken: pip install --force-reinstall {name}"
             yield Finding(name, "problem", f"cannot be imported: {type(error).__name__}: {_line(error)}", advice)
         else:
-            yield Finding(name, "ok", _version(name) or "no distribution of this name, but it imports")
+            yield Finding(name, "ok", installed(name) or "no distribution of this name, but it imports")
     for name, extra in EXTRAS.items():
-        found = _version(name)
+        found = installed(name)
         advice = "" if found else f"only if you want it: pip install 'frame-train[{extra}]'"
         yield Finding(name, "ok", found or "not installed", advice)
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
 
 
 def _line(error: BaseException) -> str:
@@ -119,7 +113,7 @@ def _opencv() -> Findings:
     if len(names) > 1:
         yield Finding("OpenCV", "warning", f"{' and '.join(names)} install the same cv2 over each other", one_only)
     else:
-        yield Finding("OpenCV", "ok", ", ".join(f"{name} {_version(name)}" for name in names))
+        yield Finding("OpenCV", "ok", ", ".join(f"{name} {installed(name)}" for name in names))
 
 
 def _device() -> Findings:

@@ -6,13 +6,13 @@ import os
 import platform
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
 from .device import Backend
 from .plugins import Plugins
+from .versions import installed
 
 DISTRIBUTIONS = (
     "frame-train", "torch", "torchvision", "albumentations", "numpy", "grad-cam", "torch-lr-finder", "wandb"
@@ -24,7 +24,7 @@ def describe_environment(backend: Backend, plugins: Plugins, data_checksum: str)
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: found for name in DISTRIBUTIONS if (found := _version(name))},
+        "versions": {name: found for name in DISTRIBUTIONS if (found := installed(name))},
         "device": backend.describe(),
         "cpu": _cpu(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
@@ -36,13 +36,6 @@ def describe_environment(backend: Backend, plugins: Plugins, data_checksum: str)
         "data_checksum": data_checksum,
         "command": sys.argv,
     }
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
 
 
 def _cpu() -> str:

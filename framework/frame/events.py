@@ -91,8 +91,8 @@ class RunEvents:
         seconds = time.monotonic() - self._epoch_started
         self._write(job, "epoch", run.epoch, metrics, {"seconds": round(seconds, 3)})
         improved = self._note_best(run.epoch, metrics)
-        self.folder.update_record(best=self.best)
         if improved:
+            self.folder.update_record(best=self.best)
             weights = plain(run.eval_model).state_dict()
             save(self.folder.checkpoints / "best.pt", {**(self.best or {}), "model": weights})
         must = run.epoch == run.steps.epochs or run.stop_reason is not None or self.stop.requested

@@ -114,3 +114,11 @@ def read_offline(folder) -> OfflineRun:
 
     wandb.teardown()  # finish() may return before the file is complete
     return OfflineRun(folder)
+
+
+def reached(server, monkeypatch):
+    """Start a server and give it out, with wandb told of it and with a key, until the test is over."""
+    with server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        yield server

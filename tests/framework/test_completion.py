@@ -14,18 +14,12 @@ from click.shell_completion import CompletionItem, ShellComplete
 
 from conftest import clean_environment
 from fakes.distributions import model
+from fakes.recipes import MINIMAL as RECIPE
 from frame.cli import cli as command
 from frame.plugins import load_plugins
 from frame.registry import Registries
 
 BIN = Path(sys.executable).parent
-RECIPE = """\
-data: {use: digits}
-model: {use: custom_resnet}
-loss: {use: cross_entropy}
-optimizer: {use: adam}
-train: {epochs: 1}
-"""
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 
 import frame
 from fakes.distributions import install_distribution, model, plugin
+from fakes.recipes import MINIMAL as RECIPE
 from frame import UserError
 from frame.plugins import load_plugins
 from frame.resolve import load_recipe
@@ -24,13 +25,6 @@ RIGHT = "write @frame.hookimpl def frame_components() -> dict[str, type[Componen
 REPOSITORY = Path(__file__).parents[2]
 SAMPLE = REPOSITORY / "tests" / "sample_plugin"
 FRAME = f"frame-train {frame.__version__}"
-RECIPE = """\
-data: {use: digits}
-model: {use: custom_resnet}
-loss: {use: cross_entropy}
-optimizer: {use: adam}
-train: {epochs: 1}
-"""
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from fakes.wandb_run import (
     leave_environment,
     leave_files,
     log_a_run,
+    reached,
     read_offline,
     training_run,
 )
@@ -34,10 +35,7 @@ pytestmark = pytest.mark.usefixtures(alone.__name__)
 
 @pytest.fixture
 def server(monkeypatch):
-    with WandbServer() as server:
-        monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
-        yield server
+    yield from reached(WandbServer(), monkeypatch)
 
 
 def test_without_credentials_everything_is_kept_offline(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes.wandb_log import OfflineRun
-from fakes.wandb_run import KEY, alone, analysis, leave_files, log_a_run, read_offline, training_run
+from fakes.wandb_run import alone, analysis, leave_files, log_a_run, reached, read_offline, training_run
 from fakes.wandb_server import WandbServer
 from frame import png
 from frame.tracking import Trackers
@@ -28,10 +28,7 @@ FAILURES = [401, 500, "garbage", "hang", "refuse"]
 
 @pytest.fixture
 def server(monkeypatch):
-    with WandbServer() as server:
-        monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
-        yield server
+    yield from reached(WandbServer(), monkeypatch)
 
 
 def fail(server, how) -> None:

@@ -16,12 +16,12 @@ from PIL import Image
 from test_tensorboard import training_run
 
 from fakes.wandb_reports_server import WandbReportsServer
+from fakes.wandb_run import KEY, reached
 from frame import AnalyzerResult, Picture, RunFailed, TrackerComponent, UserError
 from frame.analysis import save_result
 from frame.cli import cli
 from frame_plugins.wandb_tracker import Wandb
 
-KEY = "0" * 40
 FIRST, SECOND = "20261124-010000-aaaa", "20261124-020000-bbbb"
 RECIPE = {
     "name": "tiny", "seed": 3, "data": {"use": "digits", "batch_size": 128}, "model": {"use": "custom_resnet"},
@@ -45,10 +45,7 @@ def alone(tmp_path, monkeypatch):
 
 @pytest.fixture
 def server(monkeypatch):
-    with WandbReportsServer() as server:
-        monkeypatch.setenv("WANDB_BASE_URL", server.url)
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
-        yield server
+    yield from reached(WandbReportsServer(), monkeypatch)
 
 
 def make_run(tmp_path, run_id=FIRST, segment="run-20261124_010203-", project="frame", bound=60, **record) -> Path:

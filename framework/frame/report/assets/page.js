@@ -160,7 +160,7 @@ function drawChart(place) {
     at.textContent = idx === null || idx === undefined ? "" : `${chart.x_label.replace(/ \(.*/, "")} ${number(plot.data[0][idx], {})}`;
   }
   function zoomed(plot) {
-    if (back) back.hidden = plot.scales.x.min <= all[0] && plot.scales.x.max >= all[all.length - 1];
+    back.hidden = plot.scales.x.min <= all[0] && plot.scales.x.max >= all[all.length - 1];
   }
   function reset() {
     plot.setData(plot.data);
