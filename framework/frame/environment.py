@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -36,6 +37,27 @@ def describe_environment(backend: Backend, plugins: Plugins, data_checksum: str)
         "data_checksum": data_checksum,
         "command": sys.argv,
     }
+
+
+ALIKE = ("python", "device", "cpu", "cpu_capability", "cuda", "versions", "plugins")
+"""What of it has to be the same for the same bytes: a number of threads is part of `device`."""
+NO_MATTER = ("wandb", "grad-cam")
+"""Distributions whose version leaves no mark on weights and metrics."""
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say what of two environments, as `describe_environment` returns them, may make one run's bytes another's."""
+    old, new = dict(_facts(before)), dict(_facts(now))
+    return [f"{name}: {old.get(name)} became {new.get(name)}" for name in old | new if old.get(name) != new.get(name)]
+
+
+def _facts(environment: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name in ALIKE:
+        found = environment.get(name)
+        if isinstance(found, Mapping):  # a plugin file is compared by its content, when it is loaded
+            yield from ((key, item) for key, item in found.items() if key not in NO_MATTER and not key.endswith(".py"))
+        else:
+            yield name, found
 
 
 def _cpu() -> str:

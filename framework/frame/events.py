@@ -9,13 +9,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from .checkpoints import save_best, save_last
 from .console import Bar, Console, duration, epoch_line
 from .contracts import Callback
 from .engine import Job
 from .interrupts import Interrupted, StopRequest
 from .recipe import Recipe
 from .rundir import RunDir, append_line
-from .state import plain, save, snapshot
+from .state import plain, snapshot
 from .tracking import Trackers
 
 
@@ -26,19 +27,21 @@ class RunEvents:
         self,
         folder: RunDir,
         recipe: Recipe,
+        identity: Mapping[str, str],
         callbacks: Mapping[str, Callback],
         trackers: Trackers,
         console: Console,
+        stop: StopRequest,
         page: Callable[[], None],
     ) -> None:
         self.folder, self.recipe, self.trackers, self.console = folder, recipe, trackers, console
-        self.callbacks, self.page = callbacks, page
+        self.identity, self.callbacks, self.stop, self.page = identity, callbacks, stop, page
         self._saved_callbacks: Mapping[str, Any] = {}
         self.step_calls = overridden(callbacks, "on_step_end")
-        self.stop = StopRequest()
         self.best: dict[str, Any] | None = None
         self.elapsed_before = 0.0
         self._started = self._epoch_started = time.monotonic()
+        self._saved = self._started
         self._window = (self._started, 0)  # since when, and from which batch on, the next step line counts
         self._bars = ExitStack()
         self._bar: Bar | None = None
@@ -50,8 +53,8 @@ class RunEvents:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Obey requests to stop while the block runs; its progress bar does not outlive it."""
-        with self._bars, self.stop.listening():
+        """Let requests to stop wait for the step in flight while the block runs; its bar does not outlive it."""
+        with self._bars, self.stop.patience():
             yield
 
     def run_start(self, job: Job) -> None:
@@ -59,8 +62,8 @@ class RunEvents:
             call()
         for name, state in self._saved_callbacks.items():
             self.callbacks[name].load_state_dict(state)
-        if not job.run.resumed:
-            self.checkpoint(job)  # so that a run can be resumed before its first epoch is done
+        if job.run.step == 0:
+            self.checkpoint(job)  # from here on, a resume need not look for the learning rate again
 
     def epoch_start(self, job: Job) -> None:
         self._epoch_started = time.monotonic()
@@ -68,8 +71,9 @@ class RunEvents:
         steps = job.run.steps
         self._bar = self._bars.enter_context(self.console.bar(f"epoch {job.run.epoch + 1}/{steps.epochs}"))
         self._bar.set(job.run.step % steps.per_epoch, steps.per_epoch)
-        for call in overridden(self.callbacks, "on_epoch_start"):
-            call()
+        if job.batch == 0:
+            for call in overridden(self.callbacks, "on_epoch_start"):
+                call()
 
     def step_end(self, job: Job) -> None:
         for call in self.step_calls:
@@ -82,6 +86,8 @@ class RunEvents:
             self._bars.close()
             self.checkpoint(job)
             raise Interrupted
+        if self._is_due(job.run.step):
+            self.checkpoint(job)
 
     def epoch_end(self, job: Job, metrics: Mapping[str, float]) -> None:
         self._bars.close()
@@ -93,8 +99,7 @@ class RunEvents:
         improved = self._note_best(run.epoch, metrics)
         if improved:
             self.folder.update_record(best=self.best)
-            weights = plain(run.eval_model).state_dict()
-            save(self.folder.checkpoints / "best.pt", {**(self.best or {}), "model": weights})
+            save_best(self.folder, {**(self.best or {}), "model": plain(run.eval_model).state_dict()})
         must = run.epoch == run.steps.epochs or run.stop_reason is not None or self.stop.requested
         if must or run.epoch % self.recipe.checkpoint.every_epochs == 0:
             self.checkpoint(job)
@@ -115,21 +120,35 @@ class RunEvents:
     def checkpoint(self, job: Job) -> None:
         """Save everything that a resume needs; the sizes of the metrics' files say how far they belong to it."""
         around = {
+            **self.identity,
             "best": self.best,
             "elapsed": self.elapsed,
             "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
-            "sizes": {path.name: _size(path) for path in (self.folder.metrics, self.folder.timing)},
+            "sizes": [_size(path) for path in self._appended],
         }
-        save(self.folder.checkpoints / "last.pt", snapshot(job, around))
+        save_last(self.folder, snapshot(job) | around)
+        self._saved = time.monotonic()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `checkpoint` saved around the training, and cut the metrics' files back to it."""
         self.best, self.elapsed_before = state["best"], state["elapsed"]
         self._saved_callbacks = state["callbacks"]
-        for name, size in state["sizes"].items():
-            path = self.folder.path / name
-            if path.is_file():
+        for path, size in zip(self._appended, state["sizes"], strict=True):
+            if _size(path) < size:
+                self.console.warn(f"{path} is shorter than when the checkpoint was saved: its last lines are lost")
+            elif size:
                 os.truncate(path, size)
+
+    @property
+    def _appended(self) -> tuple[Path, Path]:
+        return self.folder.metrics, self.folder.timing
+
+    def _is_due(self, step: int) -> bool:
+        """Whether a checkpoint within the epoch is due."""
+        steps, minutes = self.recipe.checkpoint.every_steps, self.recipe.checkpoint.every_minutes
+        if steps is not None and step % steps == 0:
+            return True
+        return minutes is not None and time.monotonic() - self._saved >= 60 * minutes
 
     def _note_best(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         value = metrics[self.recipe.monitor]

@@ -12,6 +12,7 @@ from safetensors.torch import save as save_tensors
 
 from .analysis import analyze, analyze_history
 from .build import Parts
+from .checkpoints import load_best
 from .console import Console
 from .contracts import AnalysisRun, RunHistory, TrainingRun
 from .data import Predictions
@@ -20,7 +21,7 @@ from .lr import read_finding
 from .plan import read_plan
 from .recipe import Recipe
 from .rundir import RunDir, read_lines, write_bytes
-from .state import load_weights, plain
+from .state import plain
 from .tracking import Trackers
 
 
@@ -28,7 +29,7 @@ def keep_model(run: TrainingRun, recipe: Recipe, folder: RunDir) -> str:
     """Put the weights that the recipe keeps into `run.eval_model`, save them, and say which they are."""
     model = plain(run.eval_model)
     if recipe.keeps == "best":
-        best = load_weights(folder.checkpoints / "best.pt")
+        best = load_best(folder)
         model.load_state_dict(best["model"])
         which = f"epoch {best['epoch']}, the best by {recipe.monitor}"
     else:

@@ -90,6 +90,10 @@ class Recipe:
 
         return replace(self, optimizer=found(self.optimizer), scheduler=self.scheduler and found(self.scheduler))
 
+    def with_arithmetic(self, precision: str, threads: int) -> Recipe:
+        """Return the recipe with what was chosen for it: both change the bytes of a run."""
+        return replace(self, train=self.train.model_copy(update={"precision": precision, "threads": threads}))
+
     def values(self) -> dict[str, Any]:
         """Return the whole recipe as plain values, defaults included: a recipe that gives the same run."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,15 +15,17 @@ from typing import Any
 import torch
 
 from .build import Parts, blame, build, data_root, load_data
+from .checkpoints import load_last
 from .console import Console, duration
+from .continuity import check_same_run, identity
 from .contracts import Callback, TrainingRun
 from .data import DataSplits
 from .engine import Job, train
-from .environment import describe_environment
+from .environment import describe_environment, differences
 from .errors import FrameError, RunFailed, UserError
 from .events import RunEvents
 from .explain import explain, explain_so_far, keep_model, predict_test
-from .interrupts import Interrupted
+from .interrupts import Interrupted, StopRequest
 from .lr import find_lr, save_finding
 from .meter import NotFinite
 from .plan import plan_schedule, save_plan
@@ -31,9 +33,9 @@ from .randomness import seed_everything
 from .recipe import Recipe, unique_names
 from .report import write_report
 from .resolve import Loaded, load_recipe
-from .rundir import RunDir, create_run, open_run, write_json
+from .rundir import RunDir, create_run, open_run, read_json, write_json
 from .saved_recipe import provenance, save_recipe
-from .state import load_last, restore
+from .state import restore
 from .tracking import Trackers
 
 
@@ -57,23 +59,18 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
     data = data or load_data(recipe)
     seed_everything(recipe.seed)
     parts = build(recipe, data)
+    parts = replace(parts, recipe=recipe.with_arithmetic(parts.backend.precision, torch.get_num_threads()))
     folder = create_run(out, recipe.name)
-    console.log = folder.log
-    console.say(f"run       {folder.path}")
-    describe(parts, console)
-    trackers = Trackers(console.warn)
-    with supervised(folder, recipe, trackers, console):
+    with folder.locked():
+        save_recipe(folder, parts.recipe)  # with learning rates that are still `auto`: it can be resumed from here on
         origin = provenance(loaded.source, recipe)
-        folder.update_record(watched=recipe.watched, epochs=recipe.train.epochs, recipe=origin)
-        write_json(folder.environment, describe_environment(parts.backend, loaded.plugins, data.checksum))
-        finding = find_lr(parts, console)
-        if finding:
-            save_finding(folder, finding)
-            console.say(f"lr finder {finding.suggestion:.3g} ({finding.rule})")
-            recipe = recipe.with_lr(finding.suggestion)
-        save_recipe(folder, recipe)
-        job, events = assemble(parts, recipe, folder, trackers, console)
-        return carry_out(job, events, parts, recipe)
+        folder.update_record(
+            id=folder.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
+            epochs=recipe.train.epochs, recipe=origin,
+        )  # fmt: skip
+        console.log = folder.log
+        console.say(f"run       {folder.path}")
+        return conduct(loaded, parts, folder, console)
 
 
 def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console) -> list[Outcome]:
@@ -91,26 +88,73 @@ def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console) -> list
     return outcomes
 
 
-def resume(path: Path, console: Console) -> Outcome:
-    """Continue an interrupted run in its own folder, from its last whole checkpoint."""
+def resume(path: Path, console: Console, overrides: Sequence[str] = ()) -> Outcome:
+    """Continue a run in its own folder, from its last whole checkpoint, or from its beginning where it has none.
+
+    overrides: changes of settings that leave no mark on the result. Raises UserError for others.
+    """
     folder = open_run(path)
     if folder.read_record()["state"] == "finished":
         raise UserError(f"{path} is finished; there is nothing to resume")
-    if not folder.recipe.is_file():
-        raise UserError(f"{path} stopped before its training began; start it again with frame run")
-    loaded = load_recipe(str(folder.recipe))
-    state, notes = load_last(folder)
-    parts = build(loaded.recipe, load_data(loaded.recipe))
-    console.log = folder.log
-    trackers = Trackers(console.warn)
-    with supervised(folder, loaded.recipe, trackers, console):
+    with folder.locked():
+        loaded = load_recipe(str(folder.recipe), overrides)
+        recipe = loaded.recipe
+        data = load_data(recipe)
+        state, notes = load_last(folder)
+        if state:
+            check_same_run(state, recipe, loaded.source, data)
+        folder.remove_leftovers()
+        seed_everything(recipe.seed)
+        parts = build(recipe, data)
+        if overrides:
+            save_recipe(folder, recipe)
+        console.log = folder.log
         for note in notes:
             console.warn(note)
-        job, events = assemble(parts, loaded.recipe, folder, trackers, console, resumed=True)
+        return conduct(loaded, parts, folder, console, state, resumed=True)
+
+
+def conduct(
+    loaded: Loaded, parts: Parts, folder: RunDir, console: Console, state: dict[str, Any] | None = None,
+    *, resumed: bool = False,
+) -> Outcome:  # fmt: skip
+    """Train from `state`, or from the beginning, to the end. resumed: whether the run has been started before."""
+    recipe, trackers = parts.recipe, Trackers(console.warn)
+    with supervised(folder, recipe, trackers, console) as stop:
+        environment = describe_environment(parts.backend, loaded.plugins, parts.data.checksum)
+        if state is None:
+            describe(parts, console)
+            write_json(folder.environment, environment)
+            recipe = settle_lr(parts, folder, console)
+        else:
+            for difference in differences(read_json(folder.environment), environment):
+                console.warn(f"this is not where the run began, so that its end may differ: {difference}")
+        job, events = assemble(parts, recipe, folder, trackers, console, stop, fresh=state is None, resumed=resumed)
+        if state is not None:
+            take_back(state, job, events)
+            console.say(f"resuming {folder.path} at epoch {job.run.epoch}, step {job.run.step}")
+        return carry_out(job, events, parts, recipe)
+
+
+def settle_lr(parts: Parts, folder: RunDir, console: Console) -> Recipe:
+    """Run the LR finder, if there is one, and return the recipe with what it found, which is saved."""
+    finding = find_lr(parts, console)
+    if finding is None:
+        return parts.recipe
+    save_finding(folder, finding)
+    console.say(f"lr finder {finding.suggestion:.3g} ({finding.rule})")
+    recipe = parts.recipe.with_lr(finding.suggestion)
+    save_recipe(folder, recipe)
+    return recipe
+
+
+def take_back(state: dict[str, Any], job: Job, events: RunEvents) -> None:
+    """Put a training back to where it was saved. Raises RunFailed for a state that does not fit it."""
+    try:
         events.restore(state)
         restore(job, state)
-        console.say(f"resuming {folder.path} at epoch {job.run.epoch}, step {job.run.step}")
-        return carry_out(job, events, parts, loaded.recipe)
+    except Exception as error:  # a checkpoint may hold anything
+        raise RunFailed(f"the checkpoint does not fit the run: {type(error).__name__}: {error}") from error
 
 
 def describe(parts: Parts, console: Console) -> None:
@@ -126,16 +170,17 @@ def describe(parts: Parts, console: Console) -> None:
 
 
 def assemble(
-    parts: Parts, recipe: Recipe, folder: RunDir, trackers: Trackers, console: Console, *, resumed: bool = False
-) -> tuple[Job, RunEvents]:
-    """Build what trains the model: optimizers, schedules, callbacks, trackers."""
+    parts: Parts, recipe: Recipe, folder: RunDir, trackers: Trackers, console: Console, stop: StopRequest,
+    *, fresh: bool, resumed: bool,
+) -> tuple[Job, RunEvents]:  # fmt: skip
+    """Build what trains the model: optimizers, schedules, callbacks, trackers. fresh: from the beginning."""
     model = parts.model
     with blame("optimizer", recipe.optimizer):
         optimizers = list(recipe.optimizer.component.build(model))
     schedulers = []
     if recipe.scheduler:
         with blame("scheduler", recipe.scheduler):
-            if not resumed:
+            if fresh:
                 save_plan(folder, plan_schedule(recipe.scheduler.component, optimizers[0], parts.steps))
             schedulers = [recipe.scheduler.component.build(optimizer, parts.steps) for optimizer in optimizers]
     run = TrainingRun(
@@ -174,7 +219,7 @@ def assemble(
     def page() -> None:
         report(folder, recipe, console, so_far=True)
 
-    return job, RunEvents(folder, recipe, callbacks, trackers, console, page)
+    return job, RunEvents(folder, recipe, identity(recipe, parts.data), callbacks, trackers, console, stop, page)
 
 
 def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outcome:
@@ -203,15 +248,15 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
 
 
 @contextmanager
-def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Console) -> Iterator[None]:
+def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Console) -> Iterator[StopRequest]:
     """Keep run.json, the trackers and the report true to what happens inside, however it ends."""
     started = time.monotonic()
-    before = folder.read_record().get("seconds", 0.0) if folder.record.is_file() else 0.0
-    first = {} if folder.record.is_file() else {"name": folder.path.parent.name, "started": now()}
-    folder.update_record(id=folder.run_id, state="running", error=None, **first)
-    state, error = "failed", ""
+    before = folder.read_record().get("seconds", 0.0)
+    state, error, stop = "failed", "", StopRequest()
     try:
-        yield
+        with stop.listening():
+            folder.update_record(state="running", error=None)
+            yield stop
         state = "finished"
     except (Interrupted, KeyboardInterrupt):
         state = "interrupted"

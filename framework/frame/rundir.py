@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,11 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Return what `write_json` wrote."""
+    return json.loads(path.read_text())
+
+
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
     """Append one JSON line; if it does not fit on the disk, none of it stays."""
     line = (json.dumps(values) + "\n").encode()
@@ -59,6 +65,17 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
+def sync_to_disk(*paths: Path) -> None:
+    """Wait until what these files and folders hold has reached the disk; those that are missing are passed over."""
+    for path in paths:
+        if path.exists():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
 def sha256(path: Path) -> str:
     """Return a file's checksum, in hexadecimal."""
     with path.open("rb") as file:
@@ -74,6 +91,10 @@ class RunDir:
     @property
     def run_id(self) -> str:
         return self.path.name
+
+    @property
+    def lock(self) -> Path:
+        return self.path / ".lock"
 
     @property
     def record(self) -> Path:
@@ -133,7 +154,38 @@ class RunDir:
         write_json(self.record, record | values)
 
     def read_record(self) -> dict[str, Any]:
-        return json.loads(self.record.read_text())
+        return read_json(self.record)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep the folder to this process while the block runs. Raises UserError where another one has it.
+
+        The lock is POSIX's: it ends with the process, however that ends, and its children do not inherit it.
+        """
+        import fcntl
+
+        try:
+            file = self.lock.open("a+")
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be written: {error.strerror}") from error
+        with file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                raise UserError(
+                    f"{self.path} is in use by process {file.read()}; it can go on when that ends"
+                ) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed process had begun to write. The folder must be locked."""
+        for folder in (self.path, self.checkpoints, self.analysis, *self.analysis.glob("*/")):
+            for leftover in folder.glob(".*.tmp"):
+                leftover.unlink()
 
 
 def create_run(out: Path, name: str) -> RunDir:

@@ -110,6 +110,10 @@ class CheckpointSettings(Settings):
     is a validation set to choose it by, else the last: choosing by the test set would flatter the result."""
     every_epochs: int = Field(default=1, gt=0)
     """Epochs between two checkpoints. The last epoch and an interruption are always saved."""
+    every_steps: int | None = Field(default=None, gt=0)
+    """Save within an epoch too: whenever this many optimizer steps have been taken."""
+    every_minutes: float | None = Field(default=None, gt=0)
+    """Save within an epoch too: after the step at which the last checkpoint is this old."""
 
 
 class RecipeSettings(Settings):

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from conftest import clean_environment
+from frame.checkpoints import load_last
 from frame.rundir import RunDir, read_lines
-from frame.state import load_last
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 
@@ -167,6 +167,7 @@ def test_a_full_disk_fails_the_run_and_keeps_what_was_saved(tmp_path, size):
         assert "Traceback" not in result.stderr
         (run,) = (disk / "tiny").iterdir()
         state, notes = load_last(RunDir(run))
+        assert state is not None
         assert state["epoch"] >= 0
         assert notes == []
         assert not list(run.rglob("*.tmp"))

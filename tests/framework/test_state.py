@@ -1,51 +1,12 @@
-"""Checkpoints: whole or not at all, and never trusted without their checksum."""
+"""What a run writes: whole or not at all; generators that go on where they were."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from frame import RunFailed
 from frame.randomness import rng_state, seed_everything, set_rng_state
-from frame.rundir import RunDir, append_line, create_run, read_lines, write_bytes
-from frame.state import load_last, load_weights, save
-
-
-@pytest.fixture
-def run(tmp_path) -> RunDir:
-    return create_run(tmp_path, "test")
-
-
-def test_the_one_before_stays_as_previous(run):
-    for step in (1, 2, 3):
-        save(run.checkpoints / "last.pt", {"step": step})
-    assert load_last(run) == ({"step": 3}, [])
-    assert torch.load(run.checkpoints / "previous.pt", weights_only=True) == {"step": 2}
-
-
-@pytest.mark.parametrize("damage", ["flipped", "cut", "no checksum"])
-def test_a_damaged_checkpoint_is_passed_over_and_named(run, damage):
-    save(run.checkpoints / "last.pt", {"step": 1})
-    save(run.checkpoints / "last.pt", {"step": 2})
-    path = run.checkpoints / "last.pt"
-    content = bytearray(path.read_bytes())
-    if damage == "flipped":
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
-    elif damage == "cut":
-        path.write_bytes(content[:-10])
-    else:
-        (run.checkpoints / "last.pt.sha256").unlink()
-    state, notes = load_last(run)
-    assert state == {"step": 1}
-    assert notes == [f"{path} does not match its checksum and was passed over"]
-
-
-def test_no_whole_checkpoint_is_an_error_that_says_so(run):
-    with pytest.raises(RunFailed, match="has no whole checkpoint to resume from"):
-        load_last(run)
-    with pytest.raises(RunFailed, match=r"checkpoint\.keep=last"):
-        load_weights(run.checkpoints / "best.pt")
+from frame.rundir import append_line, create_run, read_lines, write_bytes
 
 
 def test_generators_go_on_where_they_were_saved(tmp_path):

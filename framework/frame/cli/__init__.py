@@ -25,7 +25,12 @@ SECTIONS = {
         "lr-find": ".lr_find:lr_find",
         "schema": ".schema:schema",
     },
-    "On runs": {"resume": ".run:resume", "report": ".report:report", "sync": ".sync:sync"},
+    "On runs": {
+        "resume": ".run:resume",
+        "reproduce": ".reproduce:reproduce",
+        "report": ".report:report",
+        "sync": ".sync:sync",
+    },
     "On components": {"list": ".plugins:list_components", "show": ".plugins:show", "plugin": ".plugin:plugin"},
     "On this machine": {"doctor": ".doctor:doctor", "completion": ".completion:completion"},
 }

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from ..resolve import Loaded
 
 RECIPE = click.argument("recipe", shell_complete=complete_recipe)
+RUN = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False), shell_complete=complete_run)
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_override)
+OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+                   help="Folder that the run's own folder is made in.")  # fmt: skip
 
 
 @click.command(short_help="Train a recipe.")
 @RECIPE
 @OVERRIDES
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
-              help="Folder that the run's own folder is made in.")  # fmt: skip
+@OUT
 @click.option("--dry-run", is_flag=True, help="Build everything, put one batch through it all, leave nothing behind.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="N",
               help="Run N times, seeds counting up; mean and standard deviation at the end.")  # fmt: skip
@@ -51,7 +53,7 @@ def run(
         else:
             _train(loaded, out, repeat, console)
     except Interrupted as stop:
-        context.exit(_say_how_to_go_on(stop, console))
+        context.exit(say_how_to_go_on(stop, console))
 
 
 def _train(loaded: Loaded, out: Path, repeat: int, console: Console) -> None:
@@ -63,7 +65,8 @@ def _train(loaded: Loaded, out: Path, repeat: int, console: Console) -> None:
         start(loaded, out, console)
 
 
-def _say_how_to_go_on(stop: Exception, console: Console) -> int:
+def say_how_to_go_on(stop: Exception, console: Console) -> int:
+    """Print what an interrupted run says, and return the exit code of an interruption."""
     from . import INTERRUPTED
 
     console.say(str(stop))
@@ -71,16 +74,20 @@ def _say_how_to_go_on(stop: Exception, console: Console) -> int:
 
 
 @click.command(short_help="Continue an interrupted run.")
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False), shell_complete=complete_run)
+@RUN
+@OVERRIDES
 @click.pass_context
-def resume(context: click.Context, run: Path) -> None:
-    """Continue the interrupted RUN (its folder) to its end, as if it had not been interrupted."""
+def resume(context: click.Context, run: Path, overrides: tuple[str, ...]) -> None:
+    """Continue the interrupted RUN (its folder) to its end, as if it had not been interrupted.
+
+    KEY=VALUE changes what leaves no mark on the result: trackers, analyzers, checkpoint.every_steps, data.root, ...
+    """
     from ..console import Console
     from ..interrupts import Interrupted
     from ..run import resume as go_on
 
     console = Console()
     try:
-        go_on(run, console)
+        go_on(run, console, overrides)
     except Interrupted as stop:
-        context.exit(_say_how_to_go_on(stop, console))
+        context.exit(say_how_to_go_on(stop, console))

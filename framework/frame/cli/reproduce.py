@@ -1,0 +1,29 @@
+"""`frame reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .run import OUT, RUN, say_how_to_go_on
+
+
+@click.command(short_help="Run a finished run again and compare.")
+@RUN
+@OUT
+@click.pass_context
+def reproduce(context: click.Context, run: Path, out: Path) -> None:
+    """Train the finished RUN (its folder) again, and say whether metrics and weights are the same to the bit.
+
+    If they are not (exit code 1), it says how far they are apart and what is different here: versions, device, threads.
+    """
+    from ..console import Console
+    from ..interrupts import Interrupted
+    from ..reproduce import reproduce as run_again
+
+    console = Console()
+    try:
+        context.exit(0 if run_again(run, out, console) else 1)
+    except Interrupted as stop:
+        context.exit(say_how_to_go_on(stop, console))

@@ -1,0 +1,128 @@
+"""Runs in processes of their own that are killed at chosen moments, resumed, and compared with undisturbed ones."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from frame.cli import main
+from frame.rundir import RunDir
+
+PATIENCE_S = 120
+
+
+def call(arguments: Sequence[str], folder: str) -> None:
+    """Be the command `frame`: in `folder`, its output in files there."""
+    os.chdir(folder)
+    os.environ["HOME"] = folder
+    for name, stream in (("out.txt", 1), ("err.txt", 2)):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    sys.argv = ["frame", *arguments]
+    main()
+
+
+def launcher() -> Any:
+    """Return a context whose processes have frame and torch imported when they begin: no kill is spent on that."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["frame.run", "frame.cli.run", "frame_plugins.ema", "albumentations"])
+    return context
+
+
+def finish(context: Any, arguments: Sequence[str], folder: Path) -> float:
+    """Run the command to its end and return the seconds that it took."""
+    since = time.monotonic()
+    process = context.Process(target=call, args=([*map(str, arguments)], str(folder)))
+    process.start()
+    process.join(PATIENCE_S)
+    assert process.exitcode == 0, (folder / "err.txt").read_text()
+    return time.monotonic() - since
+
+
+@dataclass
+class Killer:
+    """Kills and resumes runs of one recipe, again and again. count: kills so far, by where they hit."""
+
+    context: Any
+    arguments: Sequence[str]
+    seconds: float
+    """How long an undisturbed run takes."""
+    random: random.Random
+    count: dict[str, int] = field(default_factory=lambda: {"anywhere": 0, "in a write": 0})
+
+    def run(self, folder: Path, kills: int) -> RunDir:
+        """Start a run, kill it up to `kills` times, resume it each time, and return its folder when it has ended."""
+        folder.mkdir()
+        while True:
+            run = only_run(folder)
+            arguments = ["resume", str(run.path)] if run else ["run", *self.arguments]
+            if sum(self.count.values()) >= kills:
+                finish(self.context, arguments, folder)
+                return only_run(folder)
+            process = self.context.Process(target=call, args=([*map(str, arguments)], str(folder)))
+            process.start()
+            in_write = self.random.random() < 0.5
+            moment = self.random.uniform(0, self.seconds)
+            if self._wait(process, folder, moment, in_write):
+                process.kill()
+                process.join()
+                run = only_run(folder)
+                inside = run is not None and any(run.checkpoints.glob(".*.tmp"))
+                self.count["in a write" if inside else "anywhere"] += 1
+            else:
+                assert process.exitcode == 0, (folder / "err.txt").read_text()
+                return only_run(folder)
+
+    def _wait(self, process: Any, folder: Path, seconds: float, in_write: bool) -> bool:
+        """Wait for a moment, and from there on for a file that is being written; return whether it still runs."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and process.is_alive():
+            time.sleep(0.001)
+        run = only_run(folder)
+        while in_write and run and process.is_alive() and not any(run.checkpoints.glob(".*.tmp")):
+            pass
+        return process.is_alive()
+
+
+def only_run(folder: Path) -> RunDir | None:
+    """Return the one run under `folder` that has begun, None if there is none yet."""
+    runs = [record.parent for record in folder.glob("runs/*/*/run.json")]
+    assert len(runs) <= 1
+    return RunDir(runs[0]) if runs else None
+
+
+def assert_same(run: RunDir, other: RunDir) -> None:
+    """Compare everything of two runs that a repeat would repeat."""
+    assert run.metrics.read_bytes() == other.metrics.read_bytes()
+    assert run.weights.read_bytes() == other.weights.read_bytes()
+    assert run.predictions.read_bytes() == other.predictions.read_bytes()
+    for name in ("last.pt", "best.pt"):
+        states = [torch.load(folder.checkpoints / name, weights_only=True) for folder in (run, other)]
+        for state in states:
+            state.pop("elapsed", None)
+            state["sizes"] = state.get("sizes", [None])[:1]  # that of timing.jsonl depends on the digits of times
+        assert list(differences(*states)) == []
+    assert not list(run.path.rglob(".*.tmp"))
+
+
+def differences(one: Any, other: Any, where: str = "") -> Any:
+    """Yield the places where two states differ, to the bit."""
+    if isinstance(one, torch.Tensor):
+        if not (one.dtype == other.dtype and one.shape == other.shape and one.equal(other)):
+            yield where
+    elif isinstance(one, dict) and isinstance(other, dict):
+        for key in one.keys() | other.keys():
+            yield from differences(one.get(key), other.get(key), f"{where}.{key}")
+    elif isinstance(one, list | tuple) and len(one) == len(other):
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            yield from differences(*pair, f"{where}.{number}")
+    elif one != other:
+        yield where

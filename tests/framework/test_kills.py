@@ -1,0 +1,62 @@
+"""Runs that are killed with SIGKILL, again and again, and resumed: they end with the bytes of an undisturbed one."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from fakes.killing import Killer, assert_same, finish, launcher, only_run
+
+TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
+BASE = [TINY, "train.epochs=3", "checkpoint.every_steps=2", "train.log_every=3", "model.norm=true"]
+ALBUMENTATIONS = (
+    "data.train_transforms=[{use: albumentations, pipeline: [{use: HorizontalFlip}, {use: ShiftScaleRotate, p: 0.7}]}]"
+)
+EMA = "callbacks=[{use: ema, decay: 0.9}]"
+ACCUMULATION = ["data.batch_size=32", "train.accumulate=3", "train.clip_grad_norm=1"]
+AUTO = [
+    "scheduler={use: one_cycle, max_lr: auto}",
+    "lr_finder={use: lr_range_test, start_lr: 1e-5, num_steps: 30, rule: minimum_tenth}",
+]
+CASES = {
+    "fp32": ["train.precision=fp32"],
+    "bf16, EMA": ["train.precision=bf16", EMA],
+    "fp32, albumentations, accumulation": ["train.precision=fp32", ALBUMENTATIONS, *ACCUMULATION],
+    "bf16, albumentations, two workers": ["train.precision=bf16", ALBUMENTATIONS, "data.workers=2"],
+    "fp32, LR finder": ["train.precision=fp32", *AUTO],
+    "bf16, LR finder, EMA, accumulation": ["train.precision=bf16", EMA, *ACCUMULATION, *AUTO],
+    "fp16, early stopping, validation": [
+        "train.precision=fp16", "data.validation=0.2", "callbacks=[{use: early_stopping, patience: 2}]",
+    ],
+}  # fmt: skip
+
+
+def kill_and_compare(folder: Path, settings: list[str], kills: int, seed: int) -> dict[str, int]:
+    context = launcher()
+    (folder / "whole").mkdir()
+    seconds = finish(context, ["run", *BASE, *settings], folder / "whole")
+    whole = only_run(folder / "whole")
+    killer = Killer(context, [*BASE, *settings], seconds, random.Random(seed))
+    number = 0
+    while sum(killer.count.values()) < kills:
+        number += 1
+        assert_same(killer.run(folder / f"killed{number}", kills), whole)
+    return killer.count
+
+
+@pytest.mark.parametrize("case", ["bf16, LR finder, EMA, accumulation"])
+def test_a_run_that_is_killed_a_few_times(tmp_path, case):
+    assert sum(kill_and_compare(tmp_path, CASES[case], kills=5, seed=1).values()) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_that_is_killed_at_30_moments(tmp_path, case, record_property):
+    count = kill_and_compare(tmp_path, CASES[case], kills=30, seed=2)
+    record_property("kills", count)
+    print(f"{case}: {count}")
+    assert sum(count.values()) == 30
+    assert count["in a write"] > 0
