@@ -62,12 +62,12 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
     parts = replace(parts, recipe=recipe.with_arithmetic(parts.backend.precision, torch.get_num_threads()))
     folder = create_run(out, recipe.name)
     with folder.locked():
-        save_recipe(folder, parts.recipe)  # with learning rates that are still `auto`: it can be resumed from here on
         origin = provenance(loaded.source, recipe)
         folder.update_record(
             id=folder.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
             epochs=recipe.train.epochs, recipe=origin,
         )  # fmt: skip
+        save_recipe(folder, parts.recipe)  # with learning rates that are still `auto`: it can be resumed from here on
         console.log = folder.log
         console.say(f"run       {folder.path}")
         return conduct(loaded, parts, folder, console)
@@ -96,6 +96,8 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = ()) -> Outco
     folder = open_run(path)
     if folder.read_record()["state"] == "finished":
         raise UserError(f"{path} is finished; there is nothing to resume")
+    if not folder.recipe.is_file():
+        raise UserError(f"{path} stopped before anything was saved; start it again with frame run")
     with folder.locked():
         loaded = load_recipe(str(folder.recipe), overrides)
         recipe = loaded.recipe

@@ -18,6 +18,10 @@ from frame.cli import main
 from frame.rundir import RunDir
 
 PATIENCE_S = 120
+PRELOADED = [
+    "frame.run", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection", "torch_lr_finder",
+    "albumentations", "matplotlib.figure",
+]  # fmt: skip
 
 
 def call(arguments: Sequence[str], folder: str) -> None:
@@ -33,7 +37,10 @@ def call(arguments: Sequence[str], folder: str) -> None:
 def launcher() -> Any:
     """Return a context whose processes have frame and torch imported when they begin: no kill is spent on that."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["frame.run", "frame.cli.run", "frame_plugins.ema", "albumentations"])
+    context.set_forkserver_preload(PRELOADED)
+    first = context.Process(target=len, args=("",))  # starts the server, which imports them
+    first.start()
+    first.join()
     return context
 
 
@@ -94,7 +101,7 @@ class Killer:
 
 def only_run(folder: Path) -> RunDir | None:
     """Return the one run under `folder` that has begun, None if there is none yet."""
-    runs = [record.parent for record in folder.glob("runs/*/*/run.json")]
+    runs = [record.parent for record in folder.glob("runs/*/*/recipe.resolved.yaml")]
     assert len(runs) <= 1
     return RunDir(runs[0]) if runs else None
 
@@ -107,7 +114,8 @@ def assert_same(run: RunDir, other: RunDir) -> None:
     for name in ("last.pt", "best.pt"):
         states = [torch.load(folder.checkpoints / name, weights_only=True) for folder in (run, other)]
         for state in states:
-            state.pop("elapsed", None)
+            for key in ("elapsed", "recipe"):  # that says when and how a run was interrupted
+                state.pop(key, None)
             state["sizes"] = state.get("sizes", [None])[:1]  # that of timing.jsonl depends on the digits of times
         assert list(differences(*states)) == []
     assert not list(run.path.rglob(".*.tmp"))

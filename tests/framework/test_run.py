@@ -109,28 +109,6 @@ def test_what_must_not_change_the_result_does_not(cli, tmp_path):
     assert all(same(found[0], other) for other in found[1:])
 
 
-@pytest.mark.parametrize("when", ["step=1", "step=12", "step=19", "epoch=1", "epoch=2"])
-def test_interrupted_and_resumed_ends_with_the_same_bytes(cli, tmp_path, when):
-    settings = ["model.norm=true", "train.accumulate=1", "callbacks.0.use=ema", "callbacks.0.decay=0.9"]
-    assert cli("run", TINY, *settings, "--out", "whole").code == 0
-    whole = next((tmp_path / "whole" / "tiny").iterdir())
-
-    stopped = cli("run", TINY, *settings, "callbacks.1.use=interrupt", f"callbacks.1.{when}")
-    run = only_run(tmp_path)
-    assert stopped.code == 130
-    assert f"frame resume {run.relative_to(tmp_path)}" in stopped.out
-    assert json.loads((run / "run.json").read_text())["state"] == "interrupted"
-
-    resumed = cli("resume", run)
-    assert resumed.code == 0, resumed.err
-    assert same(weights(whole), weights(run))
-    assert (whole / "metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes()
-    assert [line["step"] for line in read_lines(run / "timing.jsonl")] == [
-        line["step"] for line in read_lines(whole / "timing.jsonl")
-    ]
-    assert "nothing to resume" in cli("resume", run).err
-
-
 def test_targets_may_be_class_probabilities(cli, tmp_path):
     for name, transforms in (("classes", "[]"), ("probabilities", "[{use: one_hot}]")):
         result = cli("run", TINY, f"data.train_transforms={transforms}", "train.epochs=1", "--out", name)
