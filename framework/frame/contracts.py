@@ -35,9 +35,11 @@ class Callback:
     `state_dict` returns tensors and plain values only; it is saved in every checkpoint and comes back on resume.
     """
 
-    def on_run_start(self) -> None: ...
+    def on_run_start(self) -> None:
+        """Runs before the training begins, and before it goes on after an interruption; `load_state_dict` follows."""
 
-    def on_epoch_start(self) -> None: ...
+    def on_epoch_start(self) -> None:
+        """Runs once before each epoch; not again where a run goes on in the middle of one."""
 
     def on_step_end(self) -> None:
         """Runs after each optimizer step. Read no tensor's value here: that stalls the device."""

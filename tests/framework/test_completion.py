@@ -85,7 +85,8 @@ class TestSettings:
             "data.normalize.std=",
         ]
         assert completed("frame run quickstart checkpoint.") == [
-            f"checkpoint.{name}=" for name in ("monitor", "mode", "keep", "every_epochs")
+            f"checkpoint.{name}="
+            for name in ("monitor", "mode", "keep", "every_epochs", "every_steps", "every_minutes")
         ]
         (item,) = items("frame run quickstart train.acc")
         assert item.help == "Batches whose gradients are added up to one optimizer step."

@@ -98,7 +98,8 @@ def test_what_must_not_change_the_result_does_not(cli, tmp_path):
     per_sample = "data.train_transforms=[{use: torchvision, pipeline: [{use: RandomHorizontalFlip}]}]"
     changes = [
         (),
-        ("data.workers=2",),
+        ("data.workers=1",),
+        ("data.workers=4",),
         ("train.log_every=3", "checkpoint.every_epochs=2", "callbacks=[{use: interrupt, step: 999}]"),
         ("lr_finder={use: lr_range_test, num_steps: 14, rule: minimum_tenth}", "analyzers=[{use: meddles}]"),
     ]
