@@ -91,13 +91,17 @@ def build(recipe: Recipe, data: DataSplits) -> Parts:
     if recipe.evaluator:
         with blame("evaluator", recipe.evaluator):
             answer = recipe.evaluator.component.build(data.info)
+    model = backend.place(model)
+    if mode := recipe.train.compile:
+        # In place: the names of weights stay, and a copy (the LR finder's, EMA's) is not compiled.
+        model.compile(mode=None if mode is True else mode, dynamic=False)
     test = _evaluation(recipe, data, data.test, backend)
     parts = Parts(
         recipe=recipe,
         data=data,
         backend=backend,
         steps=steps,
-        model=backend.place(model),
+        model=model,
         loss=loss,
         answer=answer,
         training=_pipeline(recipe, data, data.train, backend, recipe.train_transforms, recipe.data.batch_size),

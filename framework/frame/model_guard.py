@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[nn.Module]:
-    """Give `model` out in eval mode, with gradients enabled and in fp32 arithmetic (no autocast).
+    """Give `model` out in eval mode, with gradients enabled, in fp32 arithmetic (no autocast), and not compiled.
 
     Afterwards, an exception included, each module's train or eval mode and hooks, and each parameter's requires_grad
     and gradient are as before.
@@ -25,7 +25,7 @@ def untouched(model: nn.Module) -> Iterator[nn.Module]:
     device = next((parameter.device.type for parameter, _, _ in parameters), "cpu")
     model.eval()
     try:
-        with torch.enable_grad(), torch.autocast(device, enabled=False):
+        with torch.enable_grad(), torch.autocast(device, enabled=False), torch.compiler.set_stance("force_eager"):
             yield model
     finally:
         for module, training in modes:

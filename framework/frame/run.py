@@ -16,6 +16,7 @@ import torch
 
 from .build import Parts, blame, build, data_root, load_data
 from .checkpoints import load_last
+from .compilation import warm_up
 from .console import Console, duration
 from .continuity import check_same_run, identity
 from .contracts import Callback, TrainingRun
@@ -131,6 +132,10 @@ def conduct(
         else:
             for difference in differences(read_json(folder.environment), environment):
                 console.warn(f"this is not where the run began, so that its end may differ: {difference}")
+        if recipe.train.compile:
+            seconds = warm_up(parts)
+            console.say(f"compiled  in {duration(seconds)}, before the training and no part of its time")
+            folder.update_record(compile_seconds=round(seconds, 1))
         job, events = assemble(parts, recipe, folder, trackers, console, stop, fresh=state is None, resumed=resumed)
         if state is not None:
             take_back(state, job, events)

@@ -88,6 +88,9 @@ class TrainSettings(Settings):
     """Arithmetic of the forward and backward pass; auto takes bf16 where the hardware computes in it, else fp32."""
     channels_last: bool = True
     """Keep images and weights in NHWC memory order, which convolutions prefer."""
+    compile: bool | Literal["reduce-overhead", "max-autotune"] = False
+    """Compile the model with torch.compile (true), or in one of its modes: `reduce-overhead` uses CUDA graphs. It takes
+    a minute or more before the first step, and a C++ compiler on CPUs."""
     accumulate: int = Field(default=1, gt=0)
     """Batches whose gradients are added up to one optimizer step."""
     clip_grad_norm: float | None = Field(default=None, gt=0)

@@ -1,0 +1,34 @@
+"""torch.compile's warm-up, before the training and no part of its time."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from .build import Parts, blame
+from .randomness import rng_untouched
+
+
+def warm_up(parts: Parts) -> float:
+    """Run the model, which compiles itself, on batches of each size that it will see; return the seconds this took.
+
+    Weights, buffers and generators stay as they were. Raises RunFailed where the compiler does not work.
+    """
+    since = time.monotonic()
+    model, training, watched = parts.model, parts.training, parts.watched
+    kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with rng_untouched(), blame("train.compile"):
+        model.train()
+        for number in sorted({0, parts.steps.batches_per_epoch - 1}):  # the last batch may be smaller
+            batch = next(iter(training.training(0, number + 1, start=number)))
+            with parts.backend.autocast():
+                loss = parts.loss(model(batch.images), batch.targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+        model.eval()
+        for size in {min(watched.batch_size, len(watched.split)), len(watched.split) % watched.batch_size} - {0}:
+            with torch.inference_mode(), parts.backend.autocast():
+                parts.answer(model, watched.inputs(range(size)))
+    model.zero_grad(set_to_none=True)
+    model.load_state_dict(kept)
+    return time.monotonic() - since
