@@ -16,6 +16,7 @@ from .errors import Place, Problem, UserError, suggest
 from .plugins import PluginRef, Plugins, find_recipe, load_plugins
 from .recipe import Named, Recipe
 from .registry import Registry
+from .secrets import hide_secrets
 from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
 from .source import Source, load_source
 from .validation import validate
@@ -76,6 +77,9 @@ def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...]) -> tu
         check.rates_are_known(parts)
     if isinstance(checkpoint := values.get("checkpoint"), dict):
         check.metric(("checkpoint", "monitor"), checkpoint.get("monitor"))
+    if outer and hide_secrets(outer.name) != outer.name:
+        message = f"names the run's folder, and holds a secret: {hide_secrets(outer.name)}"
+        check.problems.append(source.problem(("name",), message))
     if check.errors or outer is None or data is None or dataset is None:
         raise UserError(_in_order(check.errors))
     recipe = Recipe(

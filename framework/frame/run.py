@@ -33,6 +33,7 @@ from .report import write_report
 from .resolve import Loaded, load_recipe
 from .rundir import RunDir, create_run, open_run, write_json
 from .saved_recipe import provenance, save_recipe
+from .secrets import printable
 from .state import load_last, restore
 from .tracking import Trackers
 
@@ -228,7 +229,7 @@ def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Cons
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
         with suppress(OSError):
-            (folder.path / "error.txt").write_text(traceback.format_exc())
+            (folder.path / "error.txt").write_text(printable(traceback.format_exc()))
         raise RunFailed(f"{error}. The traceback is in {folder.path / 'error.txt'}") from problem
     finally:
         seconds = round(before + time.monotonic() - started, 1)

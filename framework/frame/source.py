@@ -17,7 +17,7 @@ from omegaconf.errors import (
 )
 
 from .errors import Level, Place, Problem, UserError, shown, suggest
-from .yamlfile import Key, dotted, quoted, read_value, read_yaml
+from .yamlfile import Key, dotted, literal, quoted, read_value, read_yaml
 
 COMMAND_LINE = Place("command line")
 NOT_YET = "${not_yet:}"
@@ -214,7 +214,7 @@ def _resolve(source: Source) -> dict[str, Any]:
                 left.append(key)
                 _put(config, key, NOT_YET)
             else:
-                _put(config, key, _literal(value))
+                _put(config, key, literal(value))
                 size += _size(value)
         if len(left) in (0, len(before)):
             break
@@ -257,15 +257,6 @@ def _put(config: Any, key: Key, value: Any) -> None:
     for part in key[:-1]:
         config = config[part]
     config[key[-1]] = value
-
-
-def _literal(value: Any) -> Any:
-    """Return what OmegaConf reads as `value`, even where that holds a `${` of its own."""
-    if isinstance(value, str):
-        return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
-    if isinstance(value, dict):
-        return {name: _literal(child) for name, child in value.items()}
-    return [_literal(child) for child in value] if isinstance(value, list) else value
 
 
 def _dead_end(error: Exception, source: Source) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .run import OVERRIDES, RECIPE
+from .text import echo
 
 if TYPE_CHECKING:
     from ..errors import Place
@@ -32,13 +33,13 @@ def explain(recipe: str, overrides: tuple[str, ...], *, as_json: bool) -> None:
 
     loaded = load_recipe(recipe, overrides)
     for warning in [*loaded.warnings, *loaded.plugins.errors]:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     values = origins(loaded.recipe, loaded.source)
     if as_json:
-        click.echo(json.dumps([_as_object(value) for value in values.values()], indent=1, ensure_ascii=False))
+        echo(json.dumps([_as_object(value) for value in values.values()], indent=1, ensure_ascii=False))
         return
     for line in _lines(resolved(loaded.recipe), values, shutil.get_terminal_size().columns):
-        click.echo(line)
+        echo(line)
 
 
 def _as_object(value: Value) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .completion import complete_run
+from .text import echo
 
 if TYPE_CHECKING:
     from ..rundir import RunDir
@@ -35,7 +36,7 @@ def _write(folder: RunDir) -> str:
     from ..report import write_report
 
     write_report(folder)
-    click.echo(folder.report)
+    echo(folder.report)
     return folder.report.resolve().as_uri()
 
 
@@ -51,7 +52,7 @@ def _publish(folders: list[RunDir], name: str) -> str:
     if name not in trackers:
         raise UserError(f"{first.path} was run without the tracker '{name}', which would make the report")
     url = trackers[name].publish([folder.path for folder in folders])
-    click.echo(url)
+    echo(url)
     return url
 
 
@@ -60,4 +61,4 @@ def _open(pages: list[str]) -> None:
 
     for page in pages:
         if not webbrowser.open(page):
-            click.echo(f"no browser could be opened for {page}", err=True)
+            echo(f"no browser could be opened for {page}", err=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .completion import complete_run
+from .text import echo
 
 
 @click.command(short_help="Upload what runs kept locally.")
@@ -24,7 +25,7 @@ def sync(runs: tuple[Path, ...]) -> None:
     for run in dict.fromkeys(runs):
         try:
             for said in _sync(run):
-                click.echo(f"{run}: {said}")
+                echo(f"{run}: {said}")
         except RunFailed as error:
             failed.append(error)
         except UserError as error:

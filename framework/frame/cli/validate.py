@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from .completion import complete_override, complete_recipe
+from .text import echo
 
 if TYPE_CHECKING:
     from ..errors import Problem
@@ -45,15 +46,15 @@ def validate(context: click.Context, recipe: tuple[str, ...], *, as_json: bool) 
     errors = [problem for one in checked for problem in one.errors]
     if as_json:
         found = [_as_object(one.recipe, problem) for one in checked for problem in one.errors + one.warnings]
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        echo(json.dumps(found, indent=1, ensure_ascii=False))
         context.exit(UserError.exit_code if errors else 0)
     for warning in dict.fromkeys(str(problem) for one in checked for problem in one.warnings):
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     for one in checked:
         if not one.errors:
-            click.echo(f"{one.recipe}: ok")
+            echo(f"{one.recipe}: ok")
         elif len(checked) > 1:
-            click.echo(f"{one.recipe}: {len(one.errors)} mistake{'s' if len(one.errors) > 1 else ''}")
+            echo(f"{one.recipe}: {len(one.errors)} mistake{'s' if len(one.errors) > 1 else ''}")
     if errors:
         raise UserError(errors)
 
