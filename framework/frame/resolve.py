@@ -42,10 +42,10 @@ class Loaded:
     """What works and is hardly meant, each with its place."""
 
 
-def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
+def load_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False) -> Loaded:
     """Read, resolve and check the recipe at path `name`, or the shipped one of that name.
 
-    Raises UserError with every problem found.
+    trust: load the plugins of a run's folder whoever made it. Raises UserError with every problem found.
     """
     plugins = load_plugins()
     shipped = plugins.recipes
@@ -56,7 +56,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
     source = load_source(find(name, Path()), overrides, {"data": DATA_KEYS}, find)
     refs = tuple(PluginRef(*named) for named in source.plugins)
     if refs:
-        plugins = load_plugins(refs)
+        plugins = load_plugins(refs, trust=trust)
     recipe, warnings = resolve(source, plugins, refs)
     return Loaded(recipe, plugins, source, source.warnings + warnings)
 

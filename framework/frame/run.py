@@ -32,7 +32,7 @@ from .recipe import Recipe, unique_names
 from .report import write_report
 from .resolve import Loaded, load_recipe
 from .rundir import RunDir, create_run, open_run, write_json
-from .saved_recipe import provenance, save_recipe
+from .saved_recipe import provenance, save_recipe, sign_plugins
 from .secrets import printable
 from .state import load_last, restore
 from .tracking import Trackers
@@ -72,7 +72,7 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
             save_finding(folder, finding)
             console.say(f"lr finder {finding.suggestion:.3g} ({finding.rule})")
             recipe = recipe.with_lr(finding.suggestion)
-        save_recipe(folder, recipe)
+        save_recipe(folder, recipe, console.warn)
         job, events = assemble(parts, recipe, folder, trackers, console)
         return carry_out(job, events, parts, recipe)
 
@@ -92,19 +92,24 @@ def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console) -> list
     return outcomes
 
 
-def resume(path: Path, console: Console) -> Outcome:
-    """Continue an interrupted run in its own folder, from its last whole checkpoint."""
+def resume(path: Path, console: Console, *, trust: bool = False) -> Outcome:
+    """Continue an interrupted run in its own folder, from its last whole checkpoint.
+
+    trust: load its plugins whoever made it; from then on they are this user's.
+    """
     folder = open_run(path)
     if folder.read_record()["state"] == "finished":
         raise UserError(f"{path} is finished; there is nothing to resume")
     if not folder.recipe.is_file():
         raise UserError(f"{path} stopped before its training began; start it again with frame run")
-    loaded = load_recipe(str(folder.recipe))
+    loaded = load_recipe(str(folder.recipe), trust=trust)
     state, notes = load_last(folder)
     parts = build(loaded.recipe, load_data(loaded.recipe))
     console.log = folder.log
     trackers = Trackers(console.warn)
     with supervised(folder, loaded.recipe, trackers, console):
+        if trust:
+            sign_plugins(folder, loaded.recipe, console.warn)
         for note in notes:
             console.warn(note)
         job, events = assemble(parts, loaded.recipe, folder, trackers, console, resumed=True)

@@ -17,6 +17,7 @@ from omegaconf.errors import (
 )
 
 from .errors import Level, Place, Problem, UserError, shown, suggest
+from .trust import run_around
 from .yamlfile import Key, dotted, literal, quoted, read_value, read_yaml
 
 COMMAND_LINE = Place("command line")
@@ -36,8 +37,9 @@ class Source:
     path: Path
     values: dict[str, Any]
     places: dict[Key, Place]
-    plugins: list[tuple[str, Place, Path]] = field(default_factory=list)
-    """What stands under `plugins:` in each file, where, and the folder that relative names start from."""
+    plugins: list[tuple[str, Place, Path, Path | None]] = field(default_factory=list)
+    """What stands under `plugins:` in each file, where, the folder that relative names start from, and the run's folder
+    that has the file, or the file that extends it."""
     warnings: list[Problem] = field(default_factory=list)
     """What a change of component by an override dropped."""
 
@@ -62,20 +64,27 @@ def load_source(path: Path, overrides: Sequence[str], own_keys: OwnKeys, find: C
 
     find: (name under `extends`, folder of the recipe) -> file. Raises UserError.
     """
-    source = _load_chain(path, own_keys, find, ())
+    source = _load_chain(path, own_keys, find)
     _apply(source, overrides, own_keys)
     source.values = _resolve(source)
     return source
 
 
-def _load_chain(path: Path, own_keys: OwnKeys, find: Callable[[str, Path], Path], chain: tuple[Path, ...]) -> Source:
+def _load_chain(
+    path: Path,
+    own_keys: OwnKeys,
+    find: Callable[[str, Path], Path],
+    chain: tuple[Path, ...] = (),
+    run: Path | None = None,
+) -> Source:
     source = Source(path, *read_yaml(path))
+    run = run_around(path) or run
     named = source.values.pop("plugins", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         raise UserError(
             source.problem(("plugins",), f"must be a list of module names and ./file.py, got {quoted(named)}")
         )
-    source.plugins = [(name, source.place(("plugins", index)), path.parent) for index, name in enumerate(named)]
+    source.plugins = [(name, source.place(("plugins", index)), path.parent, run) for index, name in enumerate(named)]
     if "extends" not in source.values:
         return source
     parent = source.values.pop("extends")
@@ -89,7 +98,7 @@ def _load_chain(path: Path, own_keys: OwnKeys, find: Callable[[str, Path], Path]
     if file.resolve() in chain:
         circle = " -> ".join(shown(p) for p in (*chain[chain.index(file.resolve()) :], file))
         raise UserError(source.problem(("extends",), f"recipes extend each other in a circle: {circle}"))
-    return _overlay(_load_chain(file, own_keys, find, chain), source, own_keys)
+    return _overlay(_load_chain(file, own_keys, find, chain, run), source, own_keys)
 
 
 def _overlay(base: Source, top: Source, own_keys: OwnKeys) -> Source:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..resolve import Loaded
 
 RECIPE = click.argument("recipe", shell_complete=complete_recipe)
+TRUST = click.option("--trust", is_flag=True, help="Load the plugins of a run's folder that was not made here.")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_override)
 
 
@@ -25,17 +26,19 @@ OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shel
 @click.option("--dry-run", is_flag=True, help="Build everything, put one batch through it all, leave nothing behind.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="N",
               help="Run N times, seeds counting up; mean and standard deviation at the end.")  # fmt: skip
+@TRUST
 @click.pass_context
 def run(
-    context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int
-) -> None:
+    context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int,
+    trust: bool,
+) -> None:  # fmt: skip
     """Train RECIPE, a file or the name of a shipped recipe, and leave one folder with all there is to know.
 
     Settings are overridden by KEY=VALUE: train.epochs=5 optimizer.use=sgd analyzers.0.count=9
     """
     from ..resolve import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_recipe(recipe, overrides, trust=trust)
 
     from ..console import Console
     from ..interrupts import Interrupted
@@ -72,8 +75,9 @@ def _say_how_to_go_on(stop: Exception, console: Console) -> int:
 
 @click.command(short_help="Continue an interrupted run.")
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False), shell_complete=complete_run)
+@TRUST
 @click.pass_context
-def resume(context: click.Context, run: Path) -> None:
+def resume(context: click.Context, run: Path, *, trust: bool) -> None:
     """Continue the interrupted RUN (its folder) to its end, as if it had not been interrupted."""
     from ..console import Console
     from ..interrupts import Interrupted
@@ -81,6 +85,6 @@ def resume(context: click.Context, run: Path) -> None:
 
     console = Console()
     try:
-        go_on(run, console)
+        go_on(run, console, trust=trust)
     except Interrupted as stop:
         context.exit(_say_how_to_go_on(stop, console))
