@@ -49,6 +49,7 @@ from .results import (
     Series,
     Table,
 )
+from .secrets import hide_secrets, known_secrets, names_a_secret
 from .steps import Steps
 
 __version__ = "0.1.0"
@@ -105,8 +106,11 @@ __all__ = [
     "TrainingRun",
     "TransformComponent",
     "UserError",
+    "hide_secrets",
     "hookimpl",
     "house_style",
+    "known_secrets",
+    "names_a_secret",
     "new_figure",
     "png",
     "shorten",

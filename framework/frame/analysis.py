@@ -25,6 +25,7 @@ from .randomness import rng_untouched
 from .recipe import Named, unique_names
 from .results import AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
 from .rundir import write_bytes, write_json, write_text
+from .secrets import hide_secrets, printable
 
 FACTS = ("index", "target", "predicted", "confidence", "loss", "source")
 """What is said of a labelled image in result.json."""
@@ -47,7 +48,7 @@ def analyze(analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, sen
         guard: AbstractContextManager[Any] = untouched(run.model) if needs_model else nullcontext()
         try:
             with rng_untouched(), guard:
-                result = named.component.build(run if needs_model else closed)
+                result = hide_secrets(named.component.build(run if needs_model else closed))
             save_result(place, order, result)
         except Exception as error:  # whatever an analyzer raises, the run and the other analyzers go on
             failed += 1
@@ -68,7 +69,7 @@ def analyze_history(analyzers: Analyzers, run: RunHistory, folder: Path) -> None
         place = folder / name
         place.mkdir(parents=True, exist_ok=True)
         try:
-            save_result(place, order, named.component.build(run), draw=False)
+            save_result(place, order, hide_secrets(named.component.build(run)), draw=False)
         except Exception as error:  # it is said once, at the end
             _save_failure(place, order, named.use, error)
 
@@ -90,7 +91,7 @@ def save_result(folder: Path, order: int, result: AnalyzerResult, *, draw: bool 
 
 
 def _save_failure(folder: Path, order: int, title: str, error: Exception) -> None:
-    write_text(folder / "error.txt", traceback.format_exc())
+    write_text(folder / "error.txt", printable(traceback.format_exc()))
     write_json(folder / "result.json", {"order": order, "title": title, "error": _reason(error)})
 
 

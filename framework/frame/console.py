@@ -11,10 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from .errors import FrameError
+from .secrets import printable
 
 
 class Console:
-    """Prints to standard output; warnings and errors to standard error. `log`: a file that gets every line as well."""
+    """Prints to standard output; warnings and errors to standard error. `log`: a file that gets every line as well.
+
+    Secrets and control characters are shown nowhere.
+    """
 
     def __init__(self, log: Path | None = None) -> None:
         self.out = RichConsole(highlight=False, soft_wrap=True)
@@ -23,15 +27,17 @@ class Console:
         self.progress: Progress | None = None
 
     def say(self, text: str = "", style: str = "") -> None:
+        text = printable(text)
         self.out.print(Text(text, style))
         self._log(text)
 
     def warn(self, text: str) -> None:
+        text = printable(text)
         self.err.print(Text(f"warning: {text}", "yellow"))
         self._log(f"warning: {text}")
 
     def error(self, error: FrameError | str) -> None:
-        for line in str(error).splitlines():
+        for line in printable(str(error)).splitlines():
             self.err.print(Text.assemble(("error: ", "bold red"), line))
             self._log(f"error: {line}")
 

@@ -46,10 +46,10 @@ def dry_run(loaded: Loaded, console: Console) -> None:
 
 
 def _short(recipe: Recipe) -> Recipe:
-    """Return the recipe for one epoch of one batch, without LR finder and trackers."""
+    """Return the recipe for one epoch of one batch, without LR finder and trackers; no plugin is copied or signed."""
     train = recipe.train.model_copy(update={"epochs": 1, "accumulate": 1, "log_every": 1})
     data = recipe.data.model_copy(update={"drop_last": False})
-    return replace(recipe.with_lr(STAND_IN_LR), train=train, data=data, lr_finder=None, trackers=())
+    return replace(recipe.with_lr(STAND_IN_LR), train=train, data=data, lr_finder=None, trackers=(), plugins=())
 
 
 def _one_batch(data: DataSplits, recipe: Recipe) -> DataSplits:

@@ -136,7 +136,7 @@ class RunEvents:
         for path, size in zip(self._appended, state["sizes"], strict=True):
             if _size(path) < size:
                 self.console.warn(f"{path} is shorter than when the checkpoint was saved: its last lines are lost")
-            elif size:
+            elif path.is_file():
                 os.truncate(path, size)
 
     @property

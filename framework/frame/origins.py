@@ -34,7 +34,7 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
 def origins(recipe: Recipe, source: Source) -> dict[Key, Value]:
     """Return the values of `resolved` by their keys. A list of plain values is one, if it is all from one place."""
     waiting = auto_keys(recipe)
-    named: dict[Key, Place] = {("plugins", index): place for index, (_, place, _) in enumerate(source.plugins)}
+    named: dict[Key, Place] = {("plugins", index): place for index, (_, place, *_) in enumerate(source.plugins)}
     return {
         key: Value(key, value, named.get(key) or _place(key, source), key in waiting)
         for key, value in _leaves(resolved(recipe), source)

@@ -17,9 +17,10 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import pluggy
 
@@ -27,6 +28,7 @@ from . import hookspecs
 from .errors import Place, Problem, UserError, suggest
 from .offers import BadOffer, Offer, api_fault, ask
 from .registry import Registries, clash
+from .trust import refusal
 
 DISABLE_VARIABLE = "FRAME_DISABLE_PLUGINS"
 STRICT_VARIABLE = "FRAME_STRICT_PLUGINS"
@@ -40,6 +42,8 @@ class PluginRef:
     place: Place
     base: Path
     """The folder that relative file names start from: the recipe's own."""
+    run: Path | None = None
+    """The run's folder that has the recipe: it may come from anywhere."""
 
     @property
     def file(self) -> Path | None:
@@ -90,11 +94,12 @@ class Plugins:
         return next((offer for offer in self.offers if file and offer.recipes == file.parent), None)
 
 
-def load_plugins(named: Sequence[PluginRef] = ()) -> Plugins:
+def load_plugins(named: Sequence[PluginRef] = (), *, trust: bool = False) -> Plugins:
     """Load the installed plugins and those that a recipe names, and collect what they offer.
 
-    Raises UserError when a named plugin cannot be loaded, when two plugins offer the same thing, and with
-    FRAME_STRICT_PLUGINS=1 (`frame --strict-plugins`) when an installed one cannot be loaded.
+    trust: load those of a run's folder whoever made it. Raises UserError when a named plugin cannot or must not be
+    loaded, when two plugins offer the same thing, and with FRAME_STRICT_PLUGINS=1 (`frame --strict-plugins`) when an
+    installed one cannot be loaded.
     """
     manager = pluggy.PluginManager("frame")
     manager.add_hookspecs(hookspecs)
@@ -117,6 +122,8 @@ def load_plugins(named: Sequence[PluginRef] = ()) -> Plugins:
     for ref in named:
         if ref.name not in disabled:
             try:
+                if ref.run and not trust and (why := refusal(ref.run, ref.name, ref.file)):
+                    raise UserError(Problem(why, "plugins", ref.place))
                 _add_named(ref, manager, plugins)
             except UserError as error:
                 problems += error.problems
@@ -172,6 +179,14 @@ def _written_api(file: str) -> int | None:
     return next((int(line[1]) for line in lines if line), None)
 
 
+class _FromSource(SourceFileLoader):
+    """Reads no compiled file: one beside a run's plugin may hold anything, whatever the source says."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def _import_file(file: Path) -> ModuleType:
     """Import a single-file plugin under a name of its own, kept in sys.modules so that workers can unpickle from it."""
     if not file.is_file():
@@ -179,7 +194,7 @@ def _import_file(file: Path) -> ModuleType:
     name = f"frame_local_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_file_location(name, file, loader=_FromSource(name, str(file)))
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is not a Python module")
     module = importlib.util.module_from_spec(spec)

@@ -22,6 +22,7 @@ from .components import (
 )
 from .plugins import PluginRef
 from .settings import CheckpointSettings, DataSettings, TrainSettings
+from .yamlfile import written
 
 C = TypeVar("C", bound=Component)
 T = TypeVar("T", bound=Component)
@@ -95,24 +96,27 @@ class Recipe:
         return replace(self, train=self.train.model_copy(update={"precision": precision, "threads": threads}))
 
     def values(self) -> dict[str, Any]:
-        """Return the whole recipe as plain values, defaults included: a recipe that gives the same run."""
+        """Return the whole recipe as plain values, defaults included: a recipe that gives the same run.
+
+        Secrets stand in it as `${oc.env:NAME}`.
+        """
 
         def all_of(named: Sequence[Named[Any]]) -> list[dict[str, Any]]:
             return [one.values() for one in named]
 
         data = self.dataset.values() | self.data.model_dump(mode="json")
         data |= {"train_transforms": all_of(self.train_transforms), "eval_transforms": all_of(self.eval_transforms)}
-        values: dict[str, Any] = {"name": self.name, "seed": self.seed}
-        if self.plugins:
-            values["plugins"] = [str(ref.file or ref.name) for ref in self.plugins]
-        values |= {"data": data, "model": self.model.values(), "loss": self.loss.values()}
+        values: dict[str, Any] = {"data": data, "model": self.model.values(), "loss": self.loss.values()}
         values["optimizer"] = self.optimizer.values()
         optional = {"scheduler": self.scheduler, "lr_finder": self.lr_finder, "evaluate": self.evaluator}
         values |= {name: named.values() for name, named in optional.items() if named}
         values |= {"train": self.train.model_dump(mode="json"), "checkpoint": self.checkpoint.model_dump(mode="json")}
         lists: dict[str, Sequence[Named[Any]]] = {}
         lists |= {"callbacks": self.callbacks, "trackers": self.trackers, "analyzers": self.analyzers}
-        return values | {name: all_of(named) for name, named in lists.items()}
+        values |= {name: all_of(named) for name, named in lists.items()}
+        plugins = [str(ref.file or ref.name) for ref in self.plugins]  # nothing is interpolated in them
+        outer = {"name": self.name, "seed": self.seed} | ({"plugins": plugins} if plugins else {})
+        return outer | written(values)
 
 
 def unique_names(components: Sequence[Named[C]]) -> Iterator[tuple[str, Named[C]]]:

@@ -17,17 +17,17 @@ from .run import start
 from .rundir import RunDir, open_run, read_json, read_lines
 
 
-def reproduce(path: Path, out: Path, console: Console) -> bool:
+def reproduce(path: Path, out: Path, console: Console, *, trust: bool = False) -> bool:
     """Run `path` again under `out`, without trackers and analyzers; say what differs, and return whether nothing does.
 
-    Raises UserError for a run that is not finished.
+    Raises UserError for a run that is not finished. trust: load the run's plugins whoever made it.
     """
     first = open_run(path)
     if (state := first.read_record()["state"]) != "finished":
         raise UserError(
             f"{path} is {state}, not finished: there is nothing to compare with; frame resume {path} goes on"
         )
-    loaded = load_recipe(str(first.recipe))
+    loaded = load_recipe(str(first.recipe), trust=trust)
     recipe = replace(loaded.recipe, trackers=(), analyzers=())
     second = RunDir(start(replace(loaded, recipe=recipe), out, console).folder)
     found = [*_learning_rates(first, second), *_metrics(first, second), *_weights(first, second)]

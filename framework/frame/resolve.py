@@ -16,6 +16,7 @@ from .errors import Place, Problem, UserError, suggest
 from .plugins import PluginRef, Plugins, find_recipe, load_plugins
 from .recipe import Named, Recipe
 from .registry import Registry
+from .secrets import hide_secrets
 from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
 from .source import Source, load_source
 from .validation import validate
@@ -41,10 +42,10 @@ class Loaded:
     """What works and is hardly meant, each with its place."""
 
 
-def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
+def load_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False) -> Loaded:
     """Read, resolve and check the recipe at path `name`, or the shipped one of that name.
 
-    Raises UserError with every problem found.
+    trust: load the plugins of a run's folder whoever made it. Raises UserError with every problem found.
     """
     plugins = load_plugins()
     shipped = plugins.recipes
@@ -55,7 +56,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Loaded:
     source = load_source(find(name, Path()), overrides, {"data": DATA_KEYS}, find)
     refs = tuple(PluginRef(*named) for named in source.plugins)
     if refs:
-        plugins = load_plugins(refs)
+        plugins = load_plugins(refs, trust=trust)
     recipe, warnings = resolve(source, plugins, refs)
     return Loaded(recipe, plugins, source, source.warnings + warnings)
 
@@ -76,6 +77,9 @@ def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...]) -> tu
         check.rates_are_known(parts)
     if isinstance(checkpoint := values.get("checkpoint"), dict):
         check.metric(("checkpoint", "monitor"), checkpoint.get("monitor"))
+    if outer and hide_secrets(outer.name) != outer.name:
+        message = f"names the run's folder, and holds a secret: {hide_secrets(outer.name)}"
+        check.problems.append(source.problem(("name",), message))
     if check.errors or outer is None or data is None or dataset is None:
         raise UserError(_in_order(check.errors))
     recipe = Recipe(

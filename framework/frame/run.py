@@ -35,7 +35,8 @@ from .recipe import Recipe, unique_names
 from .report import write_report
 from .resolve import Loaded, load_recipe
 from .rundir import RunDir, create_run, open_run, read_json, write_json
-from .saved_recipe import provenance, save_recipe
+from .saved_recipe import provenance, save_recipe, sign_plugins
+from .secrets import printable
 from .state import restore
 from .tracking import Trackers
 
@@ -68,7 +69,9 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
             id=folder.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
             epochs=recipe.train.epochs, recipe=origin,
         )  # fmt: skip
-        save_recipe(folder, parts.recipe)  # with learning rates that are still `auto`: it can be resumed from here on
+        save_recipe(
+            folder, parts.recipe, console.warn
+        )  # with learning rates that are still `auto`: it can be resumed from here on
         console.log = folder.log
         console.say(f"run       {folder.path}")
         return conduct(loaded, parts, folder, console)
@@ -89,10 +92,11 @@ def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console) -> list
     return outcomes
 
 
-def resume(path: Path, console: Console, overrides: Sequence[str] = ()) -> Outcome:
+def resume(path: Path, console: Console, overrides: Sequence[str] = (), *, trust: bool = False) -> Outcome:
     """Continue a run in its own folder, from its last whole checkpoint, or from its beginning where it has none.
 
-    overrides: changes of settings that leave no mark on the result. Raises UserError for others.
+    overrides: changes of settings that leave no mark on the result. Raises UserError for others. trust: load
+    the run's plugins whoever made it; from then on they are this user's.
     """
     folder = open_run(path)
     if folder.read_record()["state"] == "finished":
@@ -100,7 +104,7 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = ()) -> Outco
     if not folder.recipe.is_file():
         raise UserError(f"{path} stopped before anything was saved; start it again with frame run")
     with folder.locked():
-        loaded = load_recipe(str(folder.recipe), overrides)
+        loaded = load_recipe(str(folder.recipe), overrides, trust=trust)
         recipe = loaded.recipe
         data = load_data(recipe)
         state, notes = load_last(folder)
@@ -110,7 +114,9 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = ()) -> Outco
         seed_everything(recipe.seed)
         parts = build(recipe, data)
         if overrides:
-            save_recipe(folder, recipe)
+            save_recipe(folder, recipe, console.warn)
+        if trust:
+            sign_plugins(folder, recipe, console.warn)
         console.log = folder.log
         for note in notes:
             console.warn(note)
@@ -151,7 +157,7 @@ def settle_lr(parts: Parts, folder: RunDir, console: Console) -> Recipe:
     save_finding(folder, finding)
     console.say(f"lr finder {finding.suggestion:.3g} ({finding.rule})")
     recipe = parts.recipe.with_lr(finding.suggestion)
-    save_recipe(folder, recipe)
+    save_recipe(folder, recipe, console.warn)
     return recipe
 
 
@@ -280,7 +286,7 @@ def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Cons
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
         with suppress(OSError):
-            (folder.path / "error.txt").write_text(traceback.format_exc())
+            (folder.path / "error.txt").write_text(printable(traceback.format_exc()))
         raise RunFailed(f"{error}. The traceback is in {folder.path / 'error.txt'}") from problem
     finally:
         seconds = round(before + time.monotonic() - started, 1)

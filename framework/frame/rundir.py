@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+from .secrets import hide_secrets
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -35,8 +36,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write a value as JSON, whole or not at all, its secrets hidden."""
+    write_text(path, json.dumps(hide_secrets(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -11,24 +12,36 @@ from .origins import auto_keys
 from .recipe import Recipe
 from .rundir import RunDir, sha256, write_text
 from .source import COMMAND_LINE, Source
+from .trust import FOLDER, sign
 from .yamlfile import dotted
 
 
-def save_recipe(folder: RunDir, recipe: Recipe) -> None:
+def save_recipe(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) -> None:
     """Write the resolved recipe into a run's folder, and copy the plugin files that it names beside it."""
     values = recipe.values()
-    hashes = {}
     for number, ref in enumerate(recipe.plugins):
         if ref.file:
-            copy = folder.path / "plugins" / ref.file.name
+            copy = folder.path / FOLDER / ref.file.name
             copy.parent.mkdir(exist_ok=True)
             if copy != ref.file:
                 shutil.copyfile(ref.file, copy)
-            values["plugins"][number] = f"./plugins/{ref.file.name}"
-            hashes[ref.file.name] = sha256(copy)
-    if hashes:
-        folder.update_record(plugin_files=hashes)
+            values["plugins"][number] = f"./{FOLDER}/{ref.file.name}"
+    sign_plugins(folder, recipe, warn)
     write_text(folder.recipe, as_yaml(values))
+
+
+def sign_plugins(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) -> None:
+    """Note in run.json which plugins the run has, as its user's own: they are loaded again without a question."""
+    if not recipe.plugins:
+        return
+    files = {copy.name: sha256(copy) for copy in sorted((folder.path / FOLDER).glob("*.py"))}
+    named = {"plugin_files": files, "plugin_modules": [ref.name for ref in recipe.plugins if not ref.file]}
+    try:
+        signature = sign(named)
+    except OSError as error:
+        signature = None
+        warn(f"the run's plugins cannot be signed: a resume will ask for --trust ({error})")
+    folder.update_record(**named, plugin_signature=signature)
 
 
 def provenance(source: Source, recipe: Recipe) -> dict[str, Any]:

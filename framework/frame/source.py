@@ -17,7 +17,8 @@ from omegaconf.errors import (
 )
 
 from .errors import Level, Place, Problem, UserError, shown, suggest
-from .yamlfile import Key, dotted, quoted, read_value, read_yaml
+from .trust import run_around
+from .yamlfile import Key, dotted, literal, quoted, read_value, read_yaml
 
 COMMAND_LINE = Place("command line")
 NOT_YET = "${not_yet:}"
@@ -36,8 +37,9 @@ class Source:
     path: Path
     values: dict[str, Any]
     places: dict[Key, Place]
-    plugins: list[tuple[str, Place, Path]] = field(default_factory=list)
-    """What stands under `plugins:` in each file, where, and the folder that relative names start from."""
+    plugins: list[tuple[str, Place, Path, Path | None]] = field(default_factory=list)
+    """What stands under `plugins:` in each file, where, the folder that relative names start from, and the run's folder
+    that has the file, or the file that extends it."""
     warnings: list[Problem] = field(default_factory=list)
     """What a change of component by an override dropped."""
 
@@ -62,20 +64,27 @@ def load_source(path: Path, overrides: Sequence[str], own_keys: OwnKeys, find: C
 
     find: (name under `extends`, folder of the recipe) -> file. Raises UserError.
     """
-    source = _load_chain(path, own_keys, find, ())
+    source = _load_chain(path, own_keys, find)
     _apply(source, overrides, own_keys)
     source.values = _resolve(source)
     return source
 
 
-def _load_chain(path: Path, own_keys: OwnKeys, find: Callable[[str, Path], Path], chain: tuple[Path, ...]) -> Source:
+def _load_chain(
+    path: Path,
+    own_keys: OwnKeys,
+    find: Callable[[str, Path], Path],
+    chain: tuple[Path, ...] = (),
+    run: Path | None = None,
+) -> Source:
     source = Source(path, *read_yaml(path))
+    run = run_around(path) or run
     named = source.values.pop("plugins", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         raise UserError(
             source.problem(("plugins",), f"must be a list of module names and ./file.py, got {quoted(named)}")
         )
-    source.plugins = [(name, source.place(("plugins", index)), path.parent) for index, name in enumerate(named)]
+    source.plugins = [(name, source.place(("plugins", index)), path.parent, run) for index, name in enumerate(named)]
     if "extends" not in source.values:
         return source
     parent = source.values.pop("extends")
@@ -89,7 +98,7 @@ def _load_chain(path: Path, own_keys: OwnKeys, find: Callable[[str, Path], Path]
     if file.resolve() in chain:
         circle = " -> ".join(shown(p) for p in (*chain[chain.index(file.resolve()) :], file))
         raise UserError(source.problem(("extends",), f"recipes extend each other in a circle: {circle}"))
-    return _overlay(_load_chain(file, own_keys, find, chain), source, own_keys)
+    return _overlay(_load_chain(file, own_keys, find, chain, run), source, own_keys)
 
 
 def _overlay(base: Source, top: Source, own_keys: OwnKeys) -> Source:
@@ -214,7 +223,7 @@ def _resolve(source: Source) -> dict[str, Any]:
                 left.append(key)
                 _put(config, key, NOT_YET)
             else:
-                _put(config, key, _literal(value))
+                _put(config, key, literal(value))
                 size += _size(value)
         if len(left) in (0, len(before)):
             break
@@ -257,15 +266,6 @@ def _put(config: Any, key: Key, value: Any) -> None:
     for part in key[:-1]:
         config = config[part]
     config[key[-1]] = value
-
-
-def _literal(value: Any) -> Any:
-    """Return what OmegaConf reads as `value`, even where that holds a `${` of its own."""
-    if isinstance(value, str):
-        return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
-    if isinstance(value, dict):
-        return {name: _literal(child) for name, child in value.items()}
-    return [_literal(child) for child in value] if isinstance(value, list) else value
 
 
 def _dead_end(error: Exception, source: Source) -> str:

@@ -18,6 +18,7 @@ from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from yaml.reader import ReaderError
 
 from .errors import Place, Problem, UserError, shown
+from .secrets import hide_secrets, known_secrets
 
 Key = tuple[str | int, ...]
 MAX_BYTES, MAX_DEPTH = 100_000, 40
@@ -55,9 +56,42 @@ def dotted(key: tuple[str | int, ...]) -> str:
 
 
 def quoted(value: Any) -> str:
-    """Return a value as a recipe could write it, cut to what fits into a message."""
-    text = json.dumps(value, ensure_ascii=False)
+    """Return a value as a recipe could write it, cut to what fits into a message; half a secret is hidden too."""
+    text = hide_secrets(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def literal(value: Any) -> Any:
+    """Return what OmegaConf reads as `value`, even where that holds a `${` of its own."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+    if isinstance(value, dict):
+        return {name: literal(child) for name, child in value.items()}
+    return [literal(child) for child in value] if isinstance(value, list) else value
+
+
+def written(value: Any) -> Any:
+    """Return a value as a recipe writes it: `${oc.env:NAME}` in place of each secret, any other `${` escaped."""
+    if isinstance(value, dict):
+        return {name: written(child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [written(child) for child in value]
+    return _with_variables(value) if isinstance(value, str) else value
+
+
+def _with_variables(text: str) -> str:
+    known = known_secrets()
+    if not any(secret in text for secret in known):
+        return literal(text)
+    parts = re.split(f"({'|'.join(map(re.escape, known))})", text)  # text, secret, text, secret, ..., text
+    for index in range(0, len(parts) - 1, 2):  # a backslash before ${ would escape it
+        parts[index] = re.sub(r"\\+$", r"\g<0>\g<0>", literal(parts[index]))
+        parts[index + 1] = f"${{oc.env:{_argument(known[parts[index + 1]])}}}"
+    return "".join([*parts[:-1], literal(parts[-1])])
+
+
+def _argument(name: str) -> str:
+    return name if name.isidentifier() else f"'{name}'"
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Key, Place]]:

@@ -26,6 +26,7 @@ PRELOADED = [
 
 def call(arguments: Sequence[str], folder: str) -> None:
     """Be the command `frame`: in `folder`, its output in files there."""
+    multiprocessing.set_start_method("fork", force=True)  # as for a process that was not begun by a server
     os.chdir(folder)
     os.environ["HOME"] = folder
     for name, stream in (("out.txt", 1), ("err.txt", 2)):
@@ -70,6 +71,8 @@ class Killer:
         folder.mkdir()
         while True:
             run = only_run(folder)
+            if run and run.read_record()["state"] == "finished":
+                return run
             arguments = ["resume", str(run.path)] if run else ["run", *self.arguments]
             if sum(self.count.values()) >= kills:
                 finish(self.context, arguments, folder)
@@ -86,7 +89,6 @@ class Killer:
                 self.count["in a write" if inside else "anywhere"] += 1
             else:
                 assert process.exitcode == 0, (folder / "err.txt").read_text()
-                return only_run(folder)
 
     def _wait(self, process: Any, folder: Path, seconds: float, in_write: bool) -> bool:
         """Wait for a moment, and from there on for a file that is being written; return whether it still runs."""

@@ -12,7 +12,7 @@ from fakes.killing import Killer, assert_same, finish, launcher, only_run
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 BASE = [TINY, "train.epochs=3", "checkpoint.every_steps=2", "train.log_every=3", "model.norm=true"]
 ALBUMENTATIONS = (
-    "data.train_transforms=[{use: albumentations, pipeline: [{use: HorizontalFlip}, {use: ShiftScaleRotate, p: 0.7}]}]"
+    "data.train_transforms=[{use: albumentations, pipeline: [{use: HorizontalFlip}, {use: Affine, p: 0.7}]}]"
 )
 EMA = "callbacks=[{use: ema, decay: 0.9}]"
 ACCUMULATION = ["data.batch_size=32", "train.accumulate=3", "train.clip_grad_norm=1"]

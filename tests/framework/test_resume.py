@@ -255,3 +255,14 @@ def test_reproduce_wants_a_finished_run(cli, stopped):
     result = cli("reproduce", run.path)
     assert result.code == 2
     assert "is interrupted, not finished" in result.err
+
+
+def test_lines_after_a_checkpoint_that_knows_of_none_are_cut_too(cli, tmp_path, whole):
+    expected = whole("train.log_every=3", "checkpoint.every_steps=2", "callbacks=[{use: dies, step: 99}]")
+    settings = ["train.log_every=3", "checkpoint.every_steps=2", "callbacks=[{use: dies, step: 4}]"]
+    assert cli("run", TINY, *settings).code == 1
+    run = only_run(tmp_path)
+    assert torch.load(run.checkpoints / "last.pt", weights_only=True)["sizes"] == [0, 0]
+    assert [line["step"] for line in read_lines(run.metrics)] == [3]
+    assert cli("resume", run.path).code == 0
+    assert run.metrics.read_bytes() == expected.metrics.read_bytes()

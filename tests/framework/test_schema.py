@@ -56,7 +56,9 @@ def validator() -> Draft7Validator:
 @pytest.fixture
 def agree(validator, tmp_path, monkeypatch):
     """Assert that schema and `frame validate` agree on a recipe; return whether they accept it."""
-    monkeypatch.setattr("frame.resolve.load_plugins", lambda named=(): load_plugins(named) if named else PLUGINS)
+    monkeypatch.setattr(
+        "frame.resolve.load_plugins", lambda named=(), trust=False: load_plugins(named) if named else PLUGINS
+    )
     monkeypatch.chdir(tmp_path)
 
     def check(values: dict) -> bool:

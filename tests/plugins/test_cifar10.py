@@ -201,6 +201,39 @@ def test_truncated_archive_is_refused(tmp_path, archive):
         Cifar10().build(tmp_path)
 
 
+def as_archive(member, monkeypatch):
+    """The bytes of an archive of one member, which passes for the original."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as tar:
+        tar.addfile(member, io.BytesIO(b"x" * member.size))
+    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(file.getvalue()).hexdigest())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("way", ["archive", "download"])
+@pytest.mark.parametrize("kind", ["above", "absolute", "link", "device", "no archive"])
+def test_an_archive_writes_nothing_outside_its_folder(tmp_path, monkeypatch, serve, kind, way):
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    root.mkdir()
+    member = tarfile.TarInfo({"above": "../../../../../../" + str(outside), "absolute": str(outside)}.get(kind, "x"))
+    member.size = 4 if kind in ("above", "absolute") else 0
+    if kind == "link":
+        member.type, member.linkname = tarfile.SYMTYPE, str(outside)
+    if kind == "device":
+        member.type = tarfile.FIFOTYPE
+    content = as_archive(member, monkeypatch)
+    if kind == "no archive":
+        content = b"no archive"
+        monkeypatch.setattr(CIFAR10, "tgz_md5", md5(content).hexdigest())
+    if way == "archive":
+        (root / "cifar-10-python.tar.gz").write_bytes(content)
+    else:
+        serve(content)
+    with pytest.raises(UserError, match=r"cannot be unpacked|could not be downloaded|missing or not the original"):
+        Cifar10().build(root)
+    assert not outside.exists()
+
+
 def test_downloads_the_original_once(tmp_path, batches, archive, serve):
     root = tmp_path / "new" / "data"
     requests = []

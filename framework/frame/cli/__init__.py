@@ -8,11 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from io import StringIO
 
 import click
 
 from ..errors import FrameError
+from ..secrets import printable
 from .lazy import LazyGroup
+from .text import echo
 
 INTERRUPTED = 130
 
@@ -70,13 +73,21 @@ def main() -> None:
     try:
         code = cli.main(prog_name="frame", standalone_mode=False) or 0
     except click.ClickException as error:
-        error.show()
+        said = StringIO()
+        error.show(said)
+        echo(said.getvalue(), err=True, nl=False)
         code = error.exit_code
     except FrameError as error:
-        for line in str(error).splitlines():
-            click.echo(f"{click.style('error', fg='red', bold=True)}: {line}", err=True)
+        for line in printable(str(error)).splitlines():
+            echo("error", err=True, nl=False, fg="red", bold=True)
+            echo(f": {line}", err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         code = INTERRUPTED
+    except Exception:  # a bug: Python would print the traceback with all that stands in it
+        import traceback
+
+        echo(traceback.format_exc(), err=True, nl=False)
+        code = 1
     sys.exit(code)

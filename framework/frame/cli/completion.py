@@ -21,7 +21,7 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from .text import summary
+from .text import echo, summary
 
 Items = list[CompletionItem[str]]
 Completer = Callable[[click.Context, click.Parameter, str], Items]
@@ -83,7 +83,7 @@ def completion(shell: str) -> None:
     root = click.get_current_context().find_root()
     script = get_completion_class(shell)
     assert script is not None
-    click.echo(script(root.command, {}, "frame", "_FRAME_COMPLETE").source(), nl=False)
+    echo(script(root.command, {}, "frame", "_FRAME_COMPLETE").source(), nl=False)
 
 
 def quietly(complete: Completer) -> Completer:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .text import say
+from .text import echo, say
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -29,10 +29,10 @@ def doctor(context: click.Context, out: Path, *, as_json: bool) -> None:
     for finding in examine(out):
         findings.append(finding)
         if not as_json:
-            click.secho(f"{finding.state:<8}", fg=COLOURS[finding.state], nl=False)
+            echo(f"{finding.state:<8}", fg=COLOURS[finding.state], nl=False)
             say(f"{finding.subject}: {finding.message}", " ", " " * 12)
             if finding.advice:
                 say(f"-> {finding.advice}", " " * 12, " " * 15)
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     context.exit(int(any(finding.state == "problem" for finding in findings)))

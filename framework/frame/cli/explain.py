@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .run import OVERRIDES, RECIPE
+from .run import OVERRIDES, RECIPE, TRUST
+from .text import echo
 
 if TYPE_CHECKING:
     from ..errors import Place
@@ -25,20 +26,21 @@ NARROWEST = 40
 @RECIPE
 @OVERRIDES
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects: key, value, origin, file, line, waits.")
-def explain(recipe: str, overrides: tuple[str, ...], *, as_json: bool) -> None:
+@TRUST
+def explain(recipe: str, overrides: tuple[str, ...], *, as_json: bool, trust: bool) -> None:
     """Show every value that RECIPE comes to and where it is from: a line of a file, the command line, or a default."""
     from ..origins import origins, resolved
     from ..resolve import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_recipe(recipe, overrides, trust=trust)
     for warning in [*loaded.warnings, *loaded.plugins.errors]:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     values = origins(loaded.recipe, loaded.source)
     if as_json:
-        click.echo(json.dumps([_as_object(value) for value in values.values()], indent=1, ensure_ascii=False))
+        echo(json.dumps([_as_object(value) for value in values.values()], indent=1, ensure_ascii=False))
         return
     for line in _lines(resolved(loaded.recipe), values, shutil.get_terminal_size().columns):
-        click.echo(line)
+        echo(line)
 
 
 def _as_object(value: Value) -> dict[str, Any]:

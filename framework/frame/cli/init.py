@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from .completion import complete_recipe
+from .text import echo
 
 DEFAULT = "quickstart"
 
@@ -39,8 +40,8 @@ def init(recipe: str, to: str) -> None:
         target.unlink()
         raise
     name = shlex.quote(str(target))
-    click.echo(f"wrote {target}, and {schema.name} beside it for your editor")
-    click.echo(f"next: frame validate {name}\n      frame run {name}")
+    echo(f"wrote {target}, and {schema.name} beside it for your editor")
+    echo(f"next: frame validate {name}\n      frame run {name}")
 
 
 def _shipped(name: str, recipes: Mapping[str, Path]) -> Path:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import click
 
-from .run import OVERRIDES, RECIPE
+from .run import OVERRIDES, RECIPE, TRUST
 
 
 @click.command("lr-find", short_help="Run a recipe's learning-rate finder alone.")
 @RECIPE
 @OVERRIDES
-def lr_find(recipe: str, overrides: tuple[str, ...]) -> None:
+@TRUST
+def lr_find(recipe: str, overrides: tuple[str, ...], *, trust: bool) -> None:
     """Run RECIPE's learning-rate finder alone and print its curve and its suggestion. Nothing is written."""
     from ..resolve import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_recipe(recipe, overrides, trust=trust)
 
     from ..build import build, load_data
     from ..console import Console

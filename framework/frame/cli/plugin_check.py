@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .text import say
+from .text import echo, say
 
 if TYPE_CHECKING:
     from ..offers import Offer
@@ -59,7 +59,7 @@ def check(ctx: click.Context, name: str | None, image_shape: tuple[int, int, int
 
     components, broken = _found(name) if name else _installed(load_plugins())
     if not components and not broken:
-        click.echo(f"{name} offers no component" if name else _none())
+        echo(f"{name} offers no component" if name else _none())
         return
     results: Counter[str] = Counter()
     width = max(len(label) for label in [*components, *broken])
@@ -74,7 +74,7 @@ def check(ctx: click.Context, name: str | None, image_shape: tuple[int, int, int
             said |= {outcome.message} - {""}
             results[outcome.result] += 1
     told = ", ".join(f"{results[result]} {result}" for result in COLORS if results[result])
-    click.echo(f"{_counted(results.total(), 'check')} of {_counted(len(components), 'component')}: {told}")
+    echo(f"{_counted(results.total(), 'check')} of {_counted(len(components), 'component')}: {told}")
     ctx.exit(1 if results["failed"] else 0)
 
 
@@ -96,7 +96,8 @@ def _outcomes(label: str, component: type[Any], image_shape: tuple[int, int, int
 
 
 def _show(label: str, width: int, check: str, result: str, message: str) -> None:
-    click.echo(f"{label:<{width}}  {check:<{CHECK_WIDTH}}  {click.style(result, fg=COLORS[result])}")
+    echo(f"{label:<{width}}  {check:<{CHECK_WIDTH}}  ", nl=False)
+    echo(result, fg=COLORS[result])
     if message:
         say(" ".join(message.split()), " " * (width + 4))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .text import say
+from .text import echo, say
 
 if TYPE_CHECKING:
     from ..offers import Offer
@@ -26,21 +26,21 @@ def list_plugins(*, as_json: bool) -> None:
 
     plugins = load_plugins()
     if as_json:
-        click.echo(json.dumps(_values(plugins), indent=2))
+        echo(json.dumps(_values(plugins), indent=2))
         return
     for origin, offers in groupby(sorted(plugins.offers, key=_where), key=lambda offer: offer.origin):
-        click.secho(origin, bold=True)
+        echo(origin, bold=True)
         for offer in offers:
             _show(plugins, offer)
     if plugins.disabled:
-        click.secho("turned off by FRAME_DISABLE_PLUGINS", bold=True)
+        echo("turned off by FRAME_DISABLE_PLUGINS", bold=True)
         say(", ".join(plugins.disabled), "  ")
     if plugins.errors:
-        click.secho("failed to load", bold=True, fg="red")
+        echo("failed to load", bold=True, fg="red")
     for error in plugins.errors:
         say(f"{error.plugin} of {error.origin} ({error.entry_point})", "  ")
         say(error.cause, "      ")
-        click.echo(error.traceback, err=True)
+        echo(error.traceback, err=True)
 
 
 def _where(offer: Offer) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import click
 
 from ..scaffold import KINDS, Names, package, shown, single_file, word, write
 from ..scaffold import names as names_of
+from .text import echo
 
 
 @click.command(short_help="Make a new plugin: a package, or a single file.")
@@ -28,14 +29,14 @@ def new(name: str, kind: str, to: Path, *, as_file: bool) -> None:
     names = names_of(name, load_plugins())
     files = single_file(names, kind) if as_file else package(names, kind)
     write(files, to)
-    click.secho(f"made the {word(kind)} '{names.name}':", bold=True)
+    echo(f"made the {word(kind)} '{names.name}':", bold=True)
     for file in files:
-        click.echo(f"  {to / file}")
-    click.secho("next:", bold=True)
+        echo(f"  {to / file}")
+    echo("next:", bold=True)
     steps = _file_steps(names, to) if as_file else _package_steps(names, kind, to)
     column = max(len(command) for command in steps)
     for command, what in steps.items():
-        click.echo(f"  {command:<{column}}  # {what}")
+        echo(f"  {command:<{column}}  # {what}")
 
 
 def _package_steps(names: Names, kind: str, to: Path) -> dict[str, str]:

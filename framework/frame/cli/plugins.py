@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .completion import complete_component, complete_kind
-from .text import say, say_paragraphs, summary, width
+from .text import echo, say, say_paragraphs, summary, width
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -40,11 +40,11 @@ def list_components(kind: str | None) -> None:
     wanted = {kind: entries[kind]} if kind else entries
     column = max((len(one) for names in wanted.values() for one in names), default=0)
     for name, texts in wanted.items():
-        click.secho(name, bold=True)
+        echo(name, bold=True)
         for one, text in texts.items():
             say(text, f"  {one:<{column}}  ", " " * (column + 4))
     for failure in plugins.errors:
-        click.echo(failure, err=True)
+        echo(failure, err=True)
 
 
 @click.command(short_help="Show a component, its settings and an example.")
@@ -62,17 +62,17 @@ def show(component: str) -> None:
         raise UserError(f"there is no component '{component}'{hint}")
     registry, name = found[component]
     entry = registry.entries[name]
-    click.secho(component, bold=True, nl=False)
-    click.echo(f"  from {entry.origin}\n")
+    echo(component, bold=True, nl=False)
+    echo(f"  from {entry.origin}\n")
     say_paragraphs(inspect.getdoc(entry.component) or "")
     _show_settings(entry.component)
     others = "".join(f" (or under {section.removesuffix('[]')})" for section in registry.sections[1:])
-    click.secho(f"In a recipe{others}:", bold=True)
-    click.echo()
+    echo(f"In a recipe{others}:", bold=True)
+    echo()
     columns = width()
     for line in example(registry, name, columns and columns - 2).splitlines():
-        click.echo(f"  {line}")
-    click.echo()
+        echo(f"  {line}")
+    echo()
     say(f"Defined in {_place(entry)}, plugin '{entry.plugin}'.")
 
 
@@ -87,7 +87,7 @@ def _show_settings(component: type[Any]) -> None:
         if name in docs:
             say(docs[name], "      ")
     if component.model_fields:
-        click.echo()
+        echo()
 
 
 def _default(setting: FieldInfo) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .completion import complete_run
+from .run import TRUST
+from .text import echo
 
 if TYPE_CHECKING:
     from ..rundir import RunDir
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
                 shell_complete=complete_run, type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
 @click.option("--open", "show", is_flag=True, help="Open what was made in the browser.")
 @click.option("--wandb", is_flag=True, help="Make one report about these runs at Weights & Biases instead, as a draft.")
-def report(runs: tuple[Path, ...], *, show: bool, wandb: bool) -> None:
+@TRUST
+def report(runs: tuple[Path, ...], *, show: bool, wandb: bool, trust: bool) -> None:
     """Write the report.html of each RUN again, from its folder alone.
 
     With --wandb, several runs are compared in one report, and the report's URL is printed.
@@ -26,7 +29,7 @@ def report(runs: tuple[Path, ...], *, show: bool, wandb: bool) -> None:
     from ..rundir import open_run
 
     folders = [open_run(run) for run in dict.fromkeys(runs)]
-    pages = [_publish(folders, "wandb")] if wandb else [_write(folder) for folder in folders]
+    pages = [_publish(folders, "wandb", trust=trust)] if wandb else [_write(folder) for folder in folders]
     if show:
         _open(pages)
 
@@ -35,11 +38,11 @@ def _write(folder: RunDir) -> str:
     from ..report import write_report
 
     write_report(folder)
-    click.echo(folder.report)
+    echo(folder.report)
     return folder.report.resolve().as_uri()
 
 
-def _publish(folders: list[RunDir], name: str) -> str:
+def _publish(folders: list[RunDir], name: str, *, trust: bool) -> str:
     """Have the first run's tracker of this name make the report: its settings say where the runs are."""
     from ..errors import UserError
     from ..resolve import load_recipe
@@ -47,11 +50,11 @@ def _publish(folders: list[RunDir], name: str) -> str:
     first = folders[0]
     if not first.recipe.is_file():
         raise UserError(f"{first.path} stopped before its training began; there is nothing to report on")
-    trackers = {named.use: named.component for named in load_recipe(str(first.recipe)).recipe.trackers}
+    trackers = {named.use: named.component for named in load_recipe(str(first.recipe), trust=trust).recipe.trackers}
     if name not in trackers:
         raise UserError(f"{first.path} was run without the tracker '{name}', which would make the report")
     url = trackers[name].publish([folder.path for folder in folders])
-    click.echo(url)
+    echo(url)
     return url
 
 
@@ -60,4 +63,4 @@ def _open(pages: list[str]) -> None:
 
     for page in pages:
         if not webbrowser.open(page):
-            click.echo(f"no browser could be opened for {page}", err=True)
+            echo(f"no browser could be opened for {page}", err=True)

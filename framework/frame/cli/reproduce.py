@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from .run import OUT, RUN, say_how_to_go_on
+from .run import OUT, RUN, TRUST, say_how_to_go_on
 
 
 @click.command(short_help="Run a finished run again and compare.")
 @RUN
 @OUT
+@TRUST
 @click.pass_context
-def reproduce(context: click.Context, run: Path, out: Path) -> None:
+def reproduce(context: click.Context, run: Path, out: Path, *, trust: bool) -> None:
     """Train the finished RUN (its folder) again, and say whether metrics and weights are the same to the bit.
 
     If they are not (exit code 1), it says how far they are apart and what is different here: versions, device, threads.
@@ -24,6 +25,6 @@ def reproduce(context: click.Context, run: Path, out: Path) -> None:
 
     console = Console()
     try:
-        context.exit(0 if run_again(run, out, console) else 1)
+        context.exit(0 if run_again(run, out, console, trust=trust) else 1)
     except Interrupted as stop:
         context.exit(say_how_to_go_on(stop, console))

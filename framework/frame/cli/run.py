@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 RECIPE = click.argument("recipe", shell_complete=complete_recipe)
 RUN = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False), shell_complete=complete_run)
+TRUST = click.option("--trust", is_flag=True, help="Load the plugins of a run's folder that was not made here.")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_override)
 OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
                    help="Folder that the run's own folder is made in.")  # fmt: skip
@@ -27,17 +28,19 @@ OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), de
 @click.option("--dry-run", is_flag=True, help="Build everything, put one batch through it all, leave nothing behind.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="N",
               help="Run N times, seeds counting up; mean and standard deviation at the end.")  # fmt: skip
+@TRUST
 @click.pass_context
 def run(
-    context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int
-) -> None:
+    context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int,
+    trust: bool,
+) -> None:  # fmt: skip
     """Train RECIPE, a file or the name of a shipped recipe, and leave one folder with all there is to know.
 
     Settings are overridden by KEY=VALUE: train.epochs=5 optimizer.use=sgd analyzers.0.count=9
     """
     from ..resolve import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_recipe(recipe, overrides, trust=trust)
 
     from ..console import Console
     from ..interrupts import Interrupted
@@ -76,8 +79,9 @@ def say_how_to_go_on(stop: Exception, console: Console) -> int:
 @click.command(short_help="Continue an interrupted run.")
 @RUN
 @OVERRIDES
+@TRUST
 @click.pass_context
-def resume(context: click.Context, run: Path, overrides: tuple[str, ...]) -> None:
+def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, trust: bool) -> None:
     """Continue the interrupted RUN (its folder) to its end, as if it had not been interrupted.
 
     KEY=VALUE changes what leaves no mark on the result: trackers, analyzers, checkpoint.every_steps, data.root, ...
@@ -88,6 +92,6 @@ def resume(context: click.Context, run: Path, overrides: tuple[str, ...]) -> Non
 
     console = Console()
     try:
-        go_on(run, console, overrides)
+        go_on(run, console, overrides, trust=trust)
     except Interrupted as stop:
         context.exit(say_how_to_go_on(stop, console))

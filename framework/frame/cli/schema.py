@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .text import echo
+
 
 @click.command(short_help="Print a JSON Schema of recipes, for editors.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it into this file instead.")
@@ -18,9 +20,9 @@ def schema(out: Path | None) -> None:
     text = schema_text()
     if out:
         write_file(out, text)
-        click.echo(f"wrote {out}")
+        echo(f"wrote {out}")
     else:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
 
 
 def schema_text() -> str:

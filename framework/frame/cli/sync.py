@@ -7,12 +7,15 @@ from pathlib import Path
 import click
 
 from .completion import complete_run
+from .run import TRUST
+from .text import echo
 
 
 @click.command(short_help="Upload what runs kept locally.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True,
                 shell_complete=complete_run, type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
-def sync(runs: tuple[Path, ...]) -> None:
+@TRUST
+def sync(runs: tuple[Path, ...], *, trust: bool) -> None:
     """Have the trackers of each RUN upload what they kept locally, and check that everything arrived.
 
     A run that fails does not keep the others back; the exit code is 1 if something is missing anywhere.
@@ -23,8 +26,8 @@ def sync(runs: tuple[Path, ...]) -> None:
     wrong: list[UserError] = []
     for run in dict.fromkeys(runs):
         try:
-            for said in _sync(run):
-                click.echo(f"{run}: {said}")
+            for said in _sync(run, trust=trust):
+                echo(f"{run}: {said}")
         except RunFailed as error:
             failed.append(error)
         except UserError as error:
@@ -35,7 +38,7 @@ def sync(runs: tuple[Path, ...]) -> None:
         raise UserError([problem for error in wrong for problem in error.problems])
 
 
-def _sync(run: Path) -> list[str]:
+def _sync(run: Path, *, trust: bool) -> list[str]:
     """Return what each tracker of a run says. Raises UserError where none of them has anything to upload."""
     from ..errors import UserError
     from ..resolve import load_recipe
@@ -44,7 +47,7 @@ def _sync(run: Path) -> list[str]:
     folder = open_run(run)
     if not folder.recipe.is_file():
         raise UserError(f"{run} stopped before its training began; there is nothing to upload")
-    trackers = load_recipe(str(folder.recipe)).recipe.trackers
+    trackers = load_recipe(str(folder.recipe), trust=trust).recipe.trackers
     said = [sentence for named in trackers if (sentence := named.component.sync(folder.path))]
     if not said:
         names = ", ".join(f"'{named.use}'" for named in trackers)

@@ -6,8 +6,11 @@ import inspect
 import shutil
 import sys
 import textwrap
+from typing import Any
 
 import click
+
+from ..secrets import hide_secrets, printable
 
 WIDEST = 120
 """Columns that text fills at most: longer lines are hard to read."""
@@ -18,6 +21,11 @@ def width() -> int | None:
     return min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else None
 
 
+def echo(text: object = "", *, err: bool = False, nl: bool = True, **style: Any) -> None:
+    """Print a text, in a style of click's, without secrets and control characters: what every command prints by."""
+    click.secho(printable(str(text)), err=err, nl=nl, **style)
+
+
 def summary(component: type) -> str:
     """Return the first line of a component's docstring."""
     return (inspect.getdoc(component) or "").partition("\n")[0]
@@ -25,7 +33,7 @@ def summary(component: type) -> str:
 
 def say(text: str, first: str = "", rest: str | None = None) -> None:
     """Print a paragraph, its first line indented by `first` and those that follow by `rest` (if not given: alike)."""
-    rest = first if rest is None else rest
+    text, rest = hide_secrets(text), first if rest is None else rest  # a secret may be wrapped
     columns = width()
     if columns:
         text = textwrap.fill(
@@ -38,7 +46,7 @@ def say(text: str, first: str = "", rest: str | None = None) -> None:
         )
     else:
         text = first + text
-    click.echo(text)
+    echo(text)
 
 
 def say_paragraphs(text: str) -> None:
@@ -49,5 +57,5 @@ def say_paragraphs(text: str) -> None:
         if columns and max(map(len, paragraph.splitlines()), default=0) > columns:
             say(" ".join(paragraph.split()))
         else:
-            click.echo(paragraph)
-        click.echo()
+            echo(paragraph)
+        echo()

@@ -14,6 +14,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from .completion import complete_override, complete_recipe
+from .run import TRUST
+from .text import echo
 
 if TYPE_CHECKING:
     from ..errors import Problem
@@ -32,8 +34,9 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 @click.argument("recipe", metavar="RECIPE... [KEY=VALUE]...", nargs=-1, required=True, shell_complete=_complete)
 @click.option("--json", "as_json", is_flag=True,
               help="Print a list of objects: recipe, level, file, line, key, message, suggestion.")  # fmt: skip
+@TRUST
 @click.pass_context
-def validate(context: click.Context, recipe: tuple[str, ...], *, as_json: bool) -> None:
+def validate(context: click.Context, recipe: tuple[str, ...], *, as_json: bool, trust: bool) -> None:
     """Check each RECIPE and everything it names without building anything; every mistake is shown at once.
 
     A RECIPE is a file, the name of a shipped recipe, or a pattern such as 'recipes/*.yaml'. Overrides apply to all.
@@ -41,19 +44,19 @@ def validate(context: click.Context, recipe: tuple[str, ...], *, as_json: bool) 
     from ..errors import UserError
 
     recipes, overrides = _sort_out(recipe)
-    checked = [_check(one, overrides, alone=len(recipes) == 1) for one in recipes]
+    checked = [_check(one, overrides, alone=len(recipes) == 1, trust=trust) for one in recipes]
     errors = [problem for one in checked for problem in one.errors]
     if as_json:
         found = [_as_object(one.recipe, problem) for one in checked for problem in one.errors + one.warnings]
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        echo(json.dumps(found, indent=1, ensure_ascii=False))
         context.exit(UserError.exit_code if errors else 0)
     for warning in dict.fromkeys(str(problem) for one in checked for problem in one.warnings):
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     for one in checked:
         if not one.errors:
-            click.echo(f"{one.recipe}: ok")
+            echo(f"{one.recipe}: ok")
         elif len(checked) > 1:
-            click.echo(f"{one.recipe}: {len(one.errors)} mistake{'s' if len(one.errors) > 1 else ''}")
+            echo(f"{one.recipe}: {len(one.errors)} mistake{'s' if len(one.errors) > 1 else ''}")
     if errors:
         raise UserError(errors)
 
@@ -93,12 +96,12 @@ def _is_file(name: str) -> bool:
         return False
 
 
-def _check(recipe: str, overrides: Sequence[str], *, alone: bool) -> _Checked:
+def _check(recipe: str, overrides: Sequence[str], *, alone: bool, trust: bool) -> _Checked:
     from ..errors import Problem, UserError
     from ..resolve import load_recipe
 
     try:
-        loaded = load_recipe(recipe, overrides)
+        loaded = load_recipe(recipe, overrides, trust=trust)
     except UserError as error:
         return _Checked(recipe, [problem if alone else _of(recipe, problem) for problem in error.problems])
     failures = [Problem(str(failure), level="warning") for failure in loaded.plugins.errors]

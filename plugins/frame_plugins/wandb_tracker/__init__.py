@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from frame import Component, Tracker, TrackerComponent, TrainingRun, UserError, hookimpl
+from frame import Component, Tracker, TrackerComponent, TrainingRun, UserError, hide_secrets, hookimpl
 
 if TYPE_CHECKING:
     import wandb
@@ -64,15 +64,18 @@ class Wandb(TrackerComponent):
         about = read(run.folder / "environment.json")
         code = {"version": about.get("versions", {}).get("frame-train"), **(about.get("git") or {})}
         config, secrets = without_secrets({**run.recipe, "frame": code})
-        given = {
+        told = {
             "project": self.project,
             "entity": self.entity,
-            "run_id": re.sub(r"[^A-Za-z0-9_-]+", "-", run.run_id),
             "run_name": self.name or run.run_id,
             "run_group": self.group,
             "run_job_type": self.job_type,
             "run_tags": self.tags,
             "run_notes": self.notes,
+        }
+        given = {
+            **hide_secrets(told),
+            "run_id": re.sub(r"[^A-Za-z0-9_-]+", "-", run.run_id),
             "git_commit": code.get("commit"),
             "root_dir": str(run.folder.absolute()),
             "init_timeout": self.start_timeout_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 import wandb
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
+from frame import hide_secrets
+
 T = TypeVar("T")
 TEAR_DOWN_S = 30
 """Seconds that wandb's own process has to end."""
@@ -20,7 +23,7 @@ TEAR_DOWN_S = 30
 
 @contextmanager
 def environment(folder: Path) -> Iterator[None]:
-    """Set what wandb takes from the environment alone, and put the environment back."""
+    """Set what wandb takes from the environment and the command line alone, and put both back."""
     variables = {
         # Tables and artifacts are staged there until they are uploaded: an offline run is incomplete without them.
         "WANDB_DATA_DIR": str((folder / "wandb" / "data").absolute()),
@@ -29,12 +32,14 @@ def environment(folder: Path) -> Iterator[None]:
     }
     before = {name: os.environ[name] for name in variables if name in os.environ}
     os.environ.update(variables)
+    command, sys.argv = sys.argv, hide_secrets(sys.argv)
     try:
         yield
     finally:
         for name in variables:
             os.environ.pop(name, None)
         os.environ.update(before)
+        sys.argv = command
 
 
 def within(seconds: float, what: str, call: Callable[[], T]) -> T:

@@ -1,0 +1,313 @@
+"""Nothing from a run's folder is imported unless this user made the run on this machine, or says --trust."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import py_compile
+import stat
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from frame.trust import sign
+
+TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
+PLUGIN = """
+from pathlib import Path
+from frame import *
+
+with Path("imported.txt").open("a") as file:
+    file.write("x")
+
+class Local(CallbackComponent):
+    def build(self, run):
+        return Callback()
+
+@hookimpl
+def frame_components():
+    return {"local": Local}
+"""
+COMMANDS = {
+    "run": ("run", "{run}/recipe.resolved.yaml", "--out", "again"),
+    "dry run": ("run", "{run}/recipe.resolved.yaml", "--dry-run"),
+    "resume": ("resume", "{run}"),
+    "validate": ("validate", "{run}/recipe.resolved.yaml"),
+    "explain": ("explain", "{run}/recipe.resolved.yaml"),
+    "lr-find": ("lr-find", "{run}/recipe.resolved.yaml", "lr_finder.use=lr_range_test"),
+    "sync": ("sync", "{run}"),
+    "report --wandb": ("report", "{run}", "--wandb"),
+}
+
+
+@pytest.fixture
+def make(cli, tmp_path):
+    """Call to make a run that is interrupted, with a plugin file of its own; the run's folder."""
+
+    def make(plugins: str = "./local.py") -> Path:
+        (tmp_path / "local.py").write_text(PLUGIN)
+        recipe = tmp_path / "own.yaml"
+        recipe.write_text(
+            f"extends: {TINY}\nplugins: [{plugins}]\ncallbacks: [{{use: local}}, {{use: interrupt, step: 3}}]\n"
+        )
+        result = cli("run", recipe)
+        assert result.code == 130, result.err
+        assert "warning" not in result.err
+        (run,) = (tmp_path / "runs" / "tiny").iterdir()
+        return run
+
+    return make
+
+
+@pytest.fixture
+def call(cli, tmp_path):
+    """Run a command and tell whether the plugin was imported: other tests' modules are forgotten before."""
+
+    def call(*arguments):
+        for name in [name for name in sys.modules if name.startswith(("frame_local_", "some_module"))]:
+            del sys.modules[name]
+        mark = tmp_path / "imported.txt"
+        mark.unlink(missing_ok=True)
+        return cli(*arguments), mark.exists()
+
+    return call
+
+
+@pytest.fixture
+def as_another(tmp_path, monkeypatch):
+    """Call to be another user from here on: one with a key of his own, or none."""
+
+    def become(key: bytes | None = b"k" * 32) -> None:
+        state = tmp_path / "other"
+        (state / "frame").mkdir(parents=True)
+        if key is not None:
+            (state / "frame" / "key").write_bytes(key)
+        monkeypatch.setenv("XDG_STATE_HOME", str(state))
+
+    return become
+
+
+def change_record(run: Path, **changes) -> None:
+    path = run / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def words(command: str, run: Path) -> list[str]:
+    return [part.format(run=run) for part in COMMANDS[command]]
+
+
+FOREIGN = "plugin './plugins/local.py' is not loaded: its run, {run}, was not made on this machine by this user; "
+
+
+def test_a_run_of_ones_own_is_resumed_and_run_again_without_a_question(make, call, tmp_path):
+    run = make()
+    key = tmp_path / ".local" / "state" / "frame" / "key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert [path.name for path in key.parent.iterdir()] == ["key"]
+    for command in ("validate", "explain", "run", "resume"):
+        result, imported = call(*words(command, run))
+        assert result.code in (0, 130), result.err
+        assert imported
+    assert not (run / "plugins" / "__pycache__").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_foreign_run_loads_nothing(make, call, as_another, command):
+    run = make()
+    as_another()
+    result, imported = call(*words(command, run))
+    assert not imported
+    assert result.code == 2
+    assert f"recipe.resolved.yaml:5: plugins: {FOREIGN.format(run=run)}" in result.err
+    assert "load it with --trust" in result.err
+
+
+@pytest.mark.parametrize("command", ["validate", "sync"])
+def test_trust_loads_it(make, call, as_another, command):
+    run = make()
+    as_another()
+    result, imported = call(*words(command, run), "--trust")
+    assert imported
+    assert "is not loaded" not in result.err
+
+
+def test_a_trusted_resume_is_remembered(make, call, as_another):
+    run = make()
+    as_another(key=None)
+    result, imported = call("resume", run)
+    assert (result.code, imported) == (2, False)
+    result, imported = call("resume", run, "--trust")
+    assert (result.code, imported) == (0, True), result.err
+    change_record(run, state="interrupted")
+    result, imported = call("resume", run)
+    assert (result.code, imported) == (0, True), result.err
+
+
+@pytest.mark.parametrize("command", ["resume", "validate", "run", "report --wandb"])
+def test_a_plugin_that_was_changed_is_named_with_both_checksums(make, call, command):
+    run = make()
+    file = run / "plugins" / "local.py"
+    before, changed = file.read_bytes(), file.read_bytes() + b"# changed"
+    file.write_bytes(changed)
+    result, imported = call(*words(command, run))
+    assert (result.code, imported) == (2, False)
+    found, recorded = (sha256(content).hexdigest() for content in (changed, before))
+    assert f"{file} was changed since the run: its SHA-256 is {found}, run.json has {recorded}; --trust" in result.err
+
+    change_record(run, plugin_files={"local.py": found})  # whoever changes the file can change its checksum too
+    result, imported = call(*words(command, run))
+    assert (result.code, imported) == (2, False)
+    assert FOREIGN.format(run=run) in result.err
+
+
+@pytest.mark.parametrize("signature", [None, "", "?", "é", 3, []])
+@pytest.mark.parametrize("key", [None, b"", b"k" * 32], ids=["no key", "empty key", "key"])
+def test_no_other_signature_counts(make, call, as_another, signature, key):
+    run = make()
+    as_another(key)
+    change_record(run, plugin_signature=signature)
+    result, imported = call("validate", run / "recipe.resolved.yaml")
+    assert (result.code, imported) == (2, False)
+    assert FOREIGN.format(run=run) in result.err
+
+
+@pytest.mark.parametrize("record", ["", "[]", "null", "{", "[" * 100_000, '{"plugin_files": [1], "plugin_modules": 3}'])
+def test_a_record_that_is_none_vouches_for_nothing(make, call, record):
+    run = make()
+    (run / "run.json").write_text(record)
+    result, imported = call("validate", run / "recipe.resolved.yaml")
+    assert (result.code, imported) == (2, False)
+    assert "--trust" in result.err
+
+
+def test_another_machine_or_user_is_not_this_one(make, call, monkeypatch):
+    run = make()
+    recipe = run / "recipe.resolved.yaml"
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("frame.trust._machine", lambda: "another machine with the same home")
+        assert call("validate", recipe)[0].code == 2
+    with monkeypatch.context() as other:
+        other.setattr(os, "getuid", lambda: 54321)
+        assert call("validate", recipe)[0].code == 2
+    result, imported = call("validate", recipe)
+    assert (result.code, imported) == (0, True), result.err
+
+
+def test_links_lead_around_nothing(make, call, tmp_path, as_another):
+    run = make()
+    as_another()
+    places = tmp_path / "links"
+    places.mkdir()
+    (places / "run").symlink_to(run)
+    (places / "recipe.yaml").symlink_to(run / "recipe.resolved.yaml")
+    (places / "plugins").symlink_to(run / "plugins")
+    for recipe in (places / "run" / "recipe.resolved.yaml", places / "recipe.yaml"):
+        result, imported = call("validate", recipe)
+        assert (result.code, imported) == (2, False)
+    result, imported = call("resume", places / "run")
+    assert (result.code, imported) == (2, False)
+
+
+def test_a_run_behind_a_link_is_still_ones_own(make, call, tmp_path):
+    run = make()
+    (tmp_path / "latest").symlink_to(run)
+    result, imported = call("resume", "latest")
+    assert (result.code, imported) == (0, True), result.err
+
+
+@pytest.mark.parametrize("kind", ["extends inside", "extends outside", "another file", "a link to another file"])
+def test_a_hostile_recipe_finds_no_other_way(make, call, tmp_path, kind):
+    """In a run of the user's own, whose record and signature are whole."""
+    run = make()
+    recipe, evil = run / "recipe.resolved.yaml", tmp_path / "evil.py"
+    evil.write_text("from pathlib import Path\nPath('evil.txt').touch()\n")
+    text = recipe.read_text()
+    if kind.startswith("extends"):
+        folder = run / "deep" / "er" if kind == "extends inside" else run.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "evil.yaml").write_text(f"plugins: [{os.path.relpath(evil, folder)}]\n")
+        recipe.write_text(f"extends: {os.path.relpath(folder, run)}/evil.yaml\n{text}")
+    else:
+        if kind != "another file":
+            (run / "plugins" / "evil.py").symlink_to(evil)
+        name = "../../../evil.py" if kind == "another file" else "./plugins/evil.py"
+        recipe.write_text(text.replace("plugins:\n", f"plugins:\n- {name}\n"))
+    result, _ = call("resume", run)
+    assert result.code == 2
+    assert f"{evil} was changed since the run" in result.err
+    assert "run.json has none of it" in result.err
+    assert not (tmp_path / "evil.txt").exists()
+
+
+def test_compiled_code_beside_a_plugin_is_not_run(make, call):
+    run = make()
+    file = run / "plugins" / "local.py"
+    evil = file.with_name("evil.py")
+    evil.write_text("raise SystemExit('compiled code')")
+    compiled = Path(py_compile.compile(str(evil), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH))
+    compiled.rename(importlib.util.cache_from_source(file))
+    evil.unlink()
+    result, imported = call("validate", run / "recipe.resolved.yaml")
+    assert (result.code, imported) == (0, True), result.err
+
+
+def test_a_module_is_loaded_for_the_run_that_had_it_only(make, call, tmp_path, monkeypatch, as_another):
+    for name in ("some_module", "some_module_more"):
+        (tmp_path / f"{name}.py").write_text(PLUGIN.replace("local", name))
+    monkeypatch.syspath_prepend(tmp_path)
+    run = make("./local.py, some_module")
+    recipe = run / "recipe.resolved.yaml"
+    assert call("validate", recipe)[0].code == 0
+    text = recipe.read_text()
+    recipe.write_text(text.replace("plugins:\n", "plugins:\n- some_module_more\n"))
+    result, _ = call("validate", recipe)
+    assert result.code == 2
+    assert f"plugin 'some_module_more' is not loaded: its run, {run}, was made without it" in result.err
+    assert "some_module_more" not in sys.modules
+    recipe.write_text(text)
+    as_another()
+    result, imported = call("validate", recipe)
+    assert (result.code, imported) == (2, False)
+    assert "plugin 'some_module' is not loaded: its run" in result.err
+
+
+def test_what_the_user_names_himself_is_loaded(make, call, tmp_path, as_another):
+    run = make()
+    as_another()
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(f"extends: {TINY}\nplugins: [{run}/plugins/local.py]\ncallbacks: [{{use: local}}]\n")
+    result, imported = call("validate", recipe)
+    assert (result.code, imported) == (0, True), result.err
+
+
+@pytest.mark.parametrize("plugins", [True, False], ids=["with plugins", "without"])
+def test_a_home_that_cannot_be_written_costs_the_signature_only(cli, tmp_path, monkeypatch, plugins):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    quickstart = ("quickstart", "train.epochs=1", "analyzers=[]", "model.widths=[4,4,4,4]")
+    result = cli("run", *((TINY,) if plugins else quickstart))
+    assert result.code == 0, result.err
+    assert ("the run's plugins cannot be signed" in result.err) == plugins
+    (run,) = (tmp_path / "runs").glob("*/*")
+    assert json.loads((run / "run.json").read_text()).get("plugin_signature") is None
+
+
+def test_runs_that_begin_at_once_share_one_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with ThreadPoolExecutor(16) as pool:
+        signatures = set(pool.map(lambda _: sign({"plugin_files": {}}), range(64)))
+    assert len(signatures) == 1
+    assert [path.name for path in (tmp_path / "frame").iterdir()] == ["key"]
+
+
+def test_a_state_folder_that_is_relative_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    sign({})
+    assert not (tmp_path / "state").exists()
+    assert (tmp_path / "home" / ".local" / "state" / "frame" / "key").is_file()
