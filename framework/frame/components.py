@@ -178,6 +178,9 @@ class AnalyzerComponent(Component, ABC):
     needs_model: ClassVar[bool] = False
     """Whether it runs the model again; if not, it works from the shared predictions and the run's files."""
 
+    time_limit_s: float = Field(default=3600, gt=0)
+    """Seconds after which it counts as failed; the run goes on without it."""
+
     @abstractmethod
     def build(self, run: AnalysisRun) -> AnalyzerResult:
         """Return figures, tables and images as data. An exception here is reported and does not lose the run."""
