@@ -93,8 +93,8 @@ def _size(error: BaseException) -> str:
     found = ASKED_FOR.search(str(error))
     if not found:
         return ""
-    amount = f"{int(found[1]) / 2**30:,.2f} GiB" if found[2] == "bytes" else f"{found[1]} {found[2]}"
-    return f" ({amount} were asked for)"
+    number, unit = (float(found[1]) / 2**30, "GiB") if found[2] == "bytes" else (float(found[1]), found[2])
+    return f" ({number:,.2f} {unit} were asked for)"
 
 
 def _disk(error: BaseException, folder: Path | None) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -12,20 +12,12 @@ from pathlib import Path
 import pytest
 
 from conftest import clean_environment
+from fakes.faulty_run import FAULTY, only_run, record
 from frame.rundir import read_lines
 from frame.time_limit import OutOfTime, time_limit
+from frame.tracking import Lane, Trackers
 
-FAULTY = Path(__file__).parent / "fixtures" / "faulty.yaml"
 FRAME = f"{sys.executable} -m frame"
-
-
-def only_run(folder: Path) -> Path:
-    (run,) = (folder / "runs" / "faulty").iterdir()
-    return run
-
-
-def record(run: Path) -> dict:
-    return json.loads((run / "run.json").read_text())
 
 
 def shell(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -90,3 +82,37 @@ def test_a_time_limit_gives_handler_and_timer_back():
     finally:
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+@pytest.mark.parametrize(
+    ("at", "says", "calls"),
+    [
+        ("build", "did not start", ["build"]),
+        ("log", "failed", ["build", "log"]),
+        ("finish", "failed to finish", ["build", *["log"] * 6, "result confusion", "finish"]),
+    ],
+)
+def test_a_tracker_that_hangs_is_off_and_holds_neither_run_nor_process(frame, tmp_path, at, says, calls):
+    tracker = f"trackers=[{{use: hangs, at: {at}, time_limit_s: 1}}]"
+    done = frame("run", FAULTY, tracker, "analyzers=[{use: confusion}]", timeout=60)
+    assert done.returncode == 0
+    reason = "TimeoutError: it took longer than 1 s (time_limit_s)"
+    assert done.stderr == f"warning: tracker 'hangs' {says} and is off from here on: {reason}\n"
+    names, threads = zip(*(line.rsplit(" ", 1) for line in (only_run(tmp_path) / "calls.txt").open()), strict=True)
+    assert list(names) == calls
+    assert len(set(threads)) == 1
+
+
+def test_a_trackers_calls_cost_little(capsys):
+    class Nothing:
+        def log(self, metrics, epoch, step): ...
+
+    trackers = Trackers(print)
+    trackers.running["nothing"] = Nothing(), Lane(60)
+    costs = []
+    for step in range(2000):
+        since = time.perf_counter()
+        trackers.log({}, 0.0, step)
+        costs.append(time.perf_counter() - since)
+    assert statistics.median(costs) < 500e-6  # 17 us where the machine does nothing else
+    assert capsys.readouterr().out == ""

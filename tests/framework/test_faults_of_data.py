@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_faults import FAULTY, only_run, record
+from safetensors.torch import load_file
 
+from fakes.faulty_run import FAULTY, only_run, record
 from frame.rundir import read_lines
 
 LAZY = ("data.use=lazy_folder", "data.root=pets", "data.batch_size=4", "train.epochs=3")
@@ -105,6 +106,20 @@ def test_skipped_images_are_counted_alike_with_workers_and_over_an_interruption(
     assert "Images left out</dt><dd>2<" in (runs[0] / "report.html").read_text()
     for name in ("model.safetensors", "metrics.jsonl"):
         assert len({(run / name).read_bytes() for run in runs}) == 1
+
+
+def test_a_batch_that_lost_an_image_weighs_as_planned(cli, tmp_path):
+    data = "data={use: flaky, lost: [3, 17, 30], batch_size: 4, unreadable: skip, train_transforms: []}"
+    settings = (data, "train.epochs=1", "train.accumulate=3", "loss.use=pull", "optimizer={use: sgd, lr: 1}")
+    biases = []
+    for out in ("whole", "less"):
+        assert cli("run", FAULTY, *settings, "--out", out).code == 0
+        (run,) = (tmp_path / out / "faulty").iterdir()
+        biases.append(load_file(run / "model.safetensors")["7.bias"].tolist())
+        (tmp_path / "lost").touch()
+    assert record(run)["skipped_images"] == 3
+    assert biases[0] == biases[1]
+    assert biases[0][0] < -3  # four steps of 1
 
 
 def test_only_the_first_images_that_are_skipped_are_named(cli, tmp_path):
