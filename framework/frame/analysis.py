@@ -29,6 +29,8 @@ from .time_limit import OutOfTime, time_limit
 
 FACTS = ("index", "target", "predicted", "confidence", "loss", "source")
 """What is said of a labelled image in result.json."""
+BREAK_S = 60
+"""Seconds that an analyzer of the history may take after an epoch."""
 
 Analyzers = Sequence[Named[AnalyzerComponent]]
 Say = Callable[[str], None]
@@ -70,7 +72,7 @@ def analyze_history(analyzers: Analyzers, run: RunHistory, folder: Path) -> None
             continue
         place = _own_folder(folder, name)
         try:
-            with time_limit(named.component.time_limit_s):
+            with time_limit(min(named.component.time_limit_s, BREAK_S)):
                 save_result(place, order, named.component.build(run), draw=False)
         except FAILURES as error:  # it is said once, at the end
             _save_failure(place, order, named.use, error)

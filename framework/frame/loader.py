@@ -89,13 +89,13 @@ class Pipeline:
         return images.clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()  # (N, H, W, C)
 
     def inputs(self, indices: Sequence[int]) -> Tensor:
-        """Return images by number as the model is given them: (N, C, H, W) float."""
-        images, _ = self._transformed(np.asarray(indices, dtype=np.int64), 0)
+        """Return images by number as the model is given them: (N, C, H, W) float; without those that are skipped."""
+        images, _ = self._transformed(np.asarray(indices, dtype=np.int64), 0, skip=self.skip)
         return self.backend.order(self.normalize(images))
 
-    def _transformed(self, indices: Indices, epoch: int) -> tuple[Tensor, Tensor]:
+    def _transformed(self, indices: Indices, epoch: int, *, skip: bool = False) -> tuple[Tensor, Tensor]:
         fetched = Fetch(self.split, self.sample_transforms, self.seed, epoch).read(indices)
-        _check(fetched, skip=False)
+        _check(fetched, skip=skip)
         return self._on_device(fetched, epoch, 0)
 
     def _batches(self, order: Indices, epoch: int, numbers: range, *, training: bool = False) -> Iterator[Batch]:

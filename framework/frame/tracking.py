@@ -48,6 +48,7 @@ class Lane:
             raise TimeoutError(f"it took longer than {self.limit_s:g} s (time_limit_s)") from None
 
     def close(self) -> None:
+        """End the thread once its calls are done."""
         self._calls.put(None)
 
     def _work(self) -> None:
@@ -74,6 +75,7 @@ class Trackers:
                 self.running[name] = lane.call(partial(build, run)), lane
             except FAILURES as error:
                 self._off(name, "did not start", error)
+                lane.close()
 
     def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
         self._each("failed", lambda tracker: tracker.log(metrics, epoch, step))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import statistics
 import subprocess
@@ -41,6 +43,21 @@ def test_a_run_goes_on_where_nobody_reads_its_output(tmp_path, where):
     assert len(read_lines(run / "metrics.jsonl")) == 3 + 3 * 12 // 5
     if "err" in where:
         assert (tmp_path / "err").read_text() == ""
+
+
+def test_a_run_goes_on_when_its_terminal_is_gone(tmp_path):
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "-m", "frame", "run", FAULTY, "train.epochs=30"]
+    with (tmp_path / "err").open("w") as err:
+        run = subprocess.Popen(command, cwd=tmp_path, env=clean_environment(tmp_path), stdout=its_end, stderr=err)
+    os.close(its_end)
+    shown = b""
+    while b"epoch 1/30" not in shown:
+        shown += os.read(terminal, 4096)
+    os.close(terminal)
+    assert run.wait(100) == 0
+    assert (tmp_path / "err").read_text() == ""
+    assert "epoch 30/30" in (only_run(tmp_path) / "log.txt").read_text()
 
 
 @pytest.mark.parametrize("command", ["list", "schema", "explain quickstart", "--help"])
@@ -84,23 +101,23 @@ def test_a_time_limit_gives_handler_and_timer_back():
         signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
-@pytest.mark.parametrize(
-    ("at", "says", "calls"),
-    [
-        ("build", "did not start", ["build"]),
-        ("log", "failed", ["build", "log"]),
-        ("finish", "failed to finish", ["build", *["log"] * 6, "result confusion", "finish"]),
-    ],
-)
-def test_a_tracker_that_hangs_is_off_and_holds_neither_run_nor_process(frame, tmp_path, at, says, calls):
-    tracker = f"trackers=[{{use: hangs, at: {at}, time_limit_s: 1}}]"
-    done = frame("run", FAULTY, tracker, "analyzers=[{use: confusion}]", timeout=60)
+def test_trackers_that_hang_are_off_and_hold_neither_run_nor_process(frame, tmp_path):
+    hanging = ", ".join(f"{{use: hangs, at: {at}, time_limit_s: 1}}" for at in ("build", "log", "finish"))
+    done = frame("run", FAULTY, f"trackers=[{hanging}]", "analyzers=[{use: confusion}]", timeout=100)
     assert done.returncode == 0
-    reason = "TimeoutError: it took longer than 1 s (time_limit_s)"
-    assert done.stderr == f"warning: tracker 'hangs' {says} and is off from here on: {reason}\n"
-    names, threads = zip(*(line.rsplit(" ", 1) for line in (only_run(tmp_path) / "calls.txt").open()), strict=True)
-    assert list(names) == calls
-    assert len(set(threads)) == 1
+    reason = "and is off from here on: TimeoutError: it took longer than 1 s (time_limit_s)"
+    assert done.stderr.splitlines() == [
+        f"warning: tracker 'hangs' did not start {reason}",
+        f"warning: tracker 'hangs_2' failed {reason}",
+        f"warning: tracker 'hangs_3' failed to finish {reason}",
+    ]
+    calls = {}
+    for at in ("build", "log", "finish"):
+        lines = (only_run(tmp_path) / f"calls_{at}.txt").read_text().splitlines()
+        calls[at] = [line.rsplit(" ", 1)[0] for line in lines]
+        assert len({line.rsplit(" ", 1)[1] for line in lines}) == 1  # thread
+    whole = ["build", *["log"] * 6, "result confusion", "finish"]
+    assert calls == {"build": whole[:1], "log": whole[:2], "finish": whole}
 
 
 def test_a_trackers_calls_cost_little(capsys):

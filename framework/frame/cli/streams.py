@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -9,12 +10,14 @@ from typing import Any
 
 
 class Outlet(io.FileIO):
-    """An open file descriptor for writing; once its reader is gone, what is written to it goes nowhere."""
+    """An open file descriptor for writing; once its reader or its terminal is gone, what is written goes nowhere."""
 
     def write(self, content: Any, /) -> int:
         try:
             return super().write(content)
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
@@ -43,5 +46,6 @@ def _stream(descriptor: int, like: Any) -> io.TextIOWrapper:
         io.BufferedWriter(Outlet(descriptor, "w", closefd=False)),
         encoding=getattr(like, "encoding", "utf-8"),
         errors=getattr(like, "errors", "replace"),
-        line_buffering=getattr(like, "line_buffering", descriptor == 2),
+        line_buffering=getattr(like, "line_buffering", True),
+        write_through=getattr(like, "write_through", False),
     )
