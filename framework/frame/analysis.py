@@ -26,13 +26,19 @@ from .recipe import Named, unique_names
 from .results import AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
 from .rundir import write_bytes, write_json, write_text
 from .secrets import hide_secrets, printable
+from .time_limit import OutOfTime, time_limit
 
 FACTS = ("index", "target", "predicted", "confidence", "loss", "source")
 """What is said of a labelled image in result.json."""
+BREAK_S = 60
+"""Seconds that an analyzer of the history may take after an epoch."""
 
 Analyzers = Sequence[Named[AnalyzerComponent]]
 Say = Callable[[str], None]
 Send = Callable[[str, AnalyzerResult], None]
+
+FAILURES = (Exception, SystemExit, OutOfTime)
+"""Whatever an analyzer raises, the run and the other analyzers go on; only Ctrl-C ends them."""
 
 
 def analyze(analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, send: Send) -> int:
@@ -42,15 +48,14 @@ def analyze(analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, sen
     closed = replace(run, model=hidden, answer=hidden)
     for order, (name, named) in enumerate(unique_names(analyzers)):
         since = time.monotonic()
-        place = folder / name
-        place.mkdir(parents=True, exist_ok=True)
+        place = _own_folder(folder, name)
         needs_model = named.component.needs_model
         guard: AbstractContextManager[Any] = untouched(run.model) if needs_model else nullcontext()
         try:
-            with rng_untouched(), guard:
+            with rng_untouched(), guard, time_limit(named.component.time_limit_s):
                 result = hide_secrets(named.component.build(run if needs_model else closed))
-            save_result(place, order, result)
-        except Exception as error:  # whatever an analyzer raises, the run and the other analyzers go on
+                save_result(place, order, result)
+        except FAILURES as error:
             failed += 1
             warn(f"analyzer '{name}' failed: {_reason(error)}")
             _save_failure(place, order, named.use, error)
@@ -66,12 +71,20 @@ def analyze_history(analyzers: Analyzers, run: RunHistory, folder: Path) -> None
     for order, (name, named) in enumerate(unique_names(analyzers)):
         if not isinstance(named.component, HistoryAnalyzer):
             continue
-        place = folder / name
-        place.mkdir(parents=True, exist_ok=True)
+        place = _own_folder(folder, name)
         try:
-            save_result(place, order, hide_secrets(named.component.build(run)), draw=False)
-        except Exception as error:  # it is said once, at the end
+            with time_limit(min(named.component.time_limit_s, BREAK_S)):
+                save_result(place, order, hide_secrets(named.component.build(run)), draw=False)
+        except FAILURES as error:  # it is said once, at the end
             _save_failure(place, order, named.use, error)
+
+
+def _own_folder(folder: Path, name: str) -> Path:
+    """Return the analyzer's folder in `folder`; made, unless the run's folder was removed: that does not come back."""
+    folder.mkdir(exist_ok=True)
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    return place
 
 
 def save_result(folder: Path, order: int, result: AnalyzerResult, *, draw: bool = True) -> None:
@@ -90,13 +103,13 @@ def save_result(folder: Path, order: int, result: AnalyzerResult, *, draw: bool 
     )
 
 
-def _save_failure(folder: Path, order: int, title: str, error: Exception) -> None:
+def _save_failure(folder: Path, order: int, title: str, error: BaseException) -> None:
     write_text(folder / "error.txt", printable(traceback.format_exc()))
     write_json(folder / "result.json", {"order": order, "title": title, "error": _reason(error)})
 
 
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, FrameError) else f"{type(error).__name__}: {error}"
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, FrameError | OutOfTime) else f"{type(error).__name__}: {error}"
 
 
 def _save_figure(folder: Path, figure: Figure, draw: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from .data import DataSplits, Split
 from .device import Backend, choose_backend
 from .engine import Answer, Loss
 from .errors import FrameError, RunFailed, UserError
+from .faults import faults_explained
 from .loader import Normalize, Pipeline, scale
 from .randomness import rng_untouched
 from .recipe import Named, Recipe
@@ -79,6 +80,11 @@ def build(recipe: Recipe, data: DataSplits) -> Parts:
 
     Raises UserError or RunFailed. The global generators must have been seeded: they give the initial weights.
     """
+    with faults_explained(recipe):
+        return _build(recipe, data)
+
+
+def _build(recipe: Recipe, data: DataSplits) -> Parts:
     backend = choose_backend(recipe.train)
     steps = Steps(
         len(data.train), recipe.data.batch_size, recipe.train.epochs, recipe.train.accumulate, recipe.data.drop_last
@@ -104,7 +110,10 @@ def build(recipe: Recipe, data: DataSplits) -> Parts:
         model=model,
         loss=loss,
         answer=answer,
-        training=_pipeline(recipe, data, data.train, backend, recipe.train_transforms, recipe.data.batch_size),
+        training=replace(
+            _pipeline(recipe, data, data.train, backend, recipe.train_transforms, recipe.data.batch_size),
+            skip=recipe.data.unreadable == "skip",
+        ),
         watched=_evaluation(recipe, data, data.validation, backend) if data.validation else test,
         test=test,
     )

@@ -156,9 +156,15 @@ class CallbackComponent(Component, ABC):
 class TrackerComponent(Component, ABC):
     """Sends what is measured somewhere else. The run's own files are written without it."""
 
+    time_limit_s: float = Field(default=300, gt=0)
+    """Seconds that one call of the tracker, its start and its end too, may hold the run; then it is off."""
+
     @abstractmethod
     def build(self, run: TrainingRun) -> Tracker:
-        """Start tracking. An exception here or later turns the tracker off with a warning, never the run."""
+        """Start tracking. An exception here or later turns the tracker off with a warning, never the run.
+
+        This and the tracker's calls run one after the other in one thread of the tracker's own.
+        """
 
     def sync(self, folder: Path) -> str | None:  # noqa: ARG002
         """Upload what the run kept locally, and check that everything arrived; return a sentence that says so.
@@ -177,6 +183,9 @@ class AnalyzerComponent(Component, ABC):
 
     needs_model: ClassVar[bool] = False
     """Whether it runs the model again; if not, it works from the shared predictions and the run's files."""
+
+    time_limit_s: float = Field(default=3600, gt=0)
+    """Seconds after which it counts as failed; the run goes on without it."""
 
     @abstractmethod
     def build(self, run: AnalysisRun) -> AnalyzerResult:

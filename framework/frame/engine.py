@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,11 +14,15 @@ from torch.nn.functional import cross_entropy
 from .contracts import TrainingRun
 from .data import Predictions
 from .device import Backend
+from .fetch import Unread
 from .loader import Pipeline
 from .meter import Meter, means
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Answer = Callable[[nn.Module, Tensor], Tensor]  # (model, images) -> logits
+
+NAMED_IMAGES = 5
+"""Images left out that are named; of more there is a count."""
 
 
 class Events(Protocol):
@@ -77,11 +81,13 @@ def train_epoch(job: Job, events: Events) -> None:
     run, steps = job.run, job.run.steps
     run.model.train()
     for batch in job.training.training(run.epoch, steps.batches_per_epoch, start=job.batch):
+        if batch.unread:
+            note_skipped(job, batch.unread)
         with job.backend.autocast():
             logits = run.model(batch.images)  # (N, classes)
             loss = job.loss(logits, batch.targets)
         number, job.batch = job.batch, job.batch + 1
-        share = len(batch) / steps.group_samples(number)  # of the batches accumulated to this step
+        share = steps.batch_samples(number) / steps.group_samples(number)  # of the batches accumulated to this step
         job.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
         job.meter.add(loss, logits, batch.targets, run.step + 1, (run.lr, run.momentum))
         if steps.ends_group(number):
@@ -94,6 +100,19 @@ def train_epoch(job: Job, events: Events) -> None:
         if run.stop_reason:
             break
     job.meter.read()
+
+
+def note_skipped(job: Job, unread: Sequence[Unread]) -> None:
+    """Count the images that are left out, each once a run, and name the first few."""
+    skipped = job.meter.skipped
+    for one in unread:
+        if one.index in skipped:
+            continue
+        skipped.add(one.index)
+        if len(skipped) <= NAMED_IMAGES:
+            job.run.warn(f"{one.text}; it is left out")
+        if len(skipped) == NAMED_IMAGES:
+            job.run.warn("further images that cannot be read are counted only; the number is said at the end")
 
 
 def optimizer_step(job: Job, *, measure: bool) -> None:

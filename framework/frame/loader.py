@@ -1,11 +1,10 @@
-"""From a split to batches on the device: gather, per-sample transforms, move, batched transforms, normalise."""
+"""From a split to batches on the device: read, per-sample transforms, move, batched transforms, normalise."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,19 +12,26 @@ from torch import Tensor
 
 from .data import Split
 from .device import Backend
-from .randomness import Draws, Indices, epoch_order, sample_rng
+from .errors import RunFailed
+from .fetch import Fetch, Fetched, SampleFunction, Unread
+from .randomness import Draws, Indices, epoch_order
 
-SampleFunction = Callable[[Any, np.random.Generator], np.ndarray]
+MEND = "Put it right, then run or resume; results over fewer images do not compare, so that none is left out"
+MEND_OR_SKIP = "Put it right and continue with frame resume, or start with data.unreadable=skip to leave it out"
+
 BatchFunction = Callable[[Tensor, Tensor, Draws], tuple[Tensor, Tensor]]
-Raw = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C), targets (N,)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """images: (N, C, H, W) float, ready for the model. targets: (N,) int64. Both on the device."""
+    """images: (N, C, H, W) float, ready for the model. targets: (N,) int64. Both on the device.
+
+    unread: the images that were left out, because they could not be read.
+    """
 
     images: Tensor
     targets: Tensor
+    unread: Sequence[Unread] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -47,33 +53,13 @@ def scale(images: Tensor) -> Tensor:
     return images.float().div_(255) if images.dtype == torch.uint8 else images
 
 
-class Fetch:
-    """Reads the images of a batch and passes each through the per-sample transforms; runs in the loader's workers."""
-
-    def __init__(self, split: Split, transforms: Sequence[SampleFunction], seed: int, epoch: int) -> None:
-        self.split, self.transforms, self.seed, self.epoch = split, transforms, seed, epoch
-
-    def __getitem__(self, indices: Indices) -> Raw:
-        return self.images(indices), self.split.targets[indices]
-
-    def images(self, indices: Indices) -> np.ndarray:
-        """Return (N, H, W, C), uint8 unless a transform made them float."""
-        if not self.transforms and isinstance(self.split.images, np.ndarray):
-            return self.split.images[indices]
-        return np.stack([self._image(int(index)) for index in indices])
-
-    def _image(self, index: int) -> np.ndarray:
-        image = self.split.images[index]
-        if self.transforms:
-            rng = sample_rng(self.seed, self.epoch, index)
-            for transform in self.transforms:
-                image = transform(image, rng)
-        return image
-
-
 @dataclass(frozen=True)
 class Pipeline:
-    """One split with all that its images pass through on their way into the model."""
+    """One split with all that its images pass through on their way into the model.
+
+    skip: leave images that cannot be read out of training batches. Evaluation always stops at them, because results
+    over fewer images do not compare.
+    """
 
     split: Split
     sample_transforms: Sequence[SampleFunction]
@@ -83,11 +69,12 @@ class Pipeline:
     batch_size: int
     seed: int
     workers: int = 0
+    skip: bool = False
 
     def training(self, epoch: int, batches: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch in its own order, from batch number `start` on."""
         order = epoch_order(self.seed, epoch, len(self.split))
-        yield from self._batches(order, epoch, range(start, batches))
+        yield from self._batches(order, epoch, range(start, batches), training=True)
 
     def evaluation(self) -> Iterator[Batch]:
         """Yield every image once, in the split's own order."""
@@ -102,22 +89,26 @@ class Pipeline:
         return images.clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()  # (N, H, W, C)
 
     def inputs(self, indices: Sequence[int]) -> Tensor:
-        """Return images by number as the model is given them: (N, C, H, W) float."""
-        images, _ = self._transformed(np.asarray(indices, dtype=np.int64), 0)
+        """Return images by number as the model is given them: (N, C, H, W) float; without those that are skipped."""
+        images, _ = self._transformed(np.asarray(indices, dtype=np.int64), 0, skip=self.skip)
         return self.backend.order(self.normalize(images))
 
-    def _transformed(self, indices: Indices, epoch: int) -> tuple[Tensor, Tensor]:
-        raw = Fetch(self.split, self.sample_transforms, self.seed, epoch)[indices]
-        return self._on_device(raw, indices, epoch, 0)
+    def _transformed(self, indices: Indices, epoch: int, *, skip: bool = False) -> tuple[Tensor, Tensor]:
+        fetched = Fetch(self.split, self.sample_transforms, self.seed, epoch).read(indices)
+        _check(fetched, skip=skip)
+        return self._on_device(fetched, epoch, 0)
 
-    def _batches(self, order: Indices, epoch: int, numbers: range) -> Iterator[Batch]:
+    def _batches(self, order: Indices, epoch: int, numbers: range, *, training: bool = False) -> Iterator[Batch]:
         parts = [order[number * self.batch_size : (number + 1) * self.batch_size] for number in numbers]
         fetch = Fetch(self.split, self.sample_transforms, self.seed, epoch)
-        for number, indices, raw in zip(numbers, parts, self._fetched(fetch, parts), strict=True):
-            images, targets = self._on_device(raw, indices, epoch, number)
-            yield Batch(self.backend.order(self.normalize(images)), targets)
+        for number, fetched in zip(numbers, self._fetched(fetch, parts), strict=True):
+            if isinstance(fetched, Exception):
+                raise fetched
+            _check(fetched, skip=training and self.skip, advice=MEND_OR_SKIP if training else MEND)
+            images, targets = self._on_device(fetched, epoch, number)
+            yield Batch(self.backend.order(self.normalize(images)), targets, fetched.unread)
 
-    def _fetched(self, fetch: Fetch, parts: list[Indices]) -> Iterable[Raw]:
+    def _fetched(self, fetch: Fetch, parts: list[Indices]) -> Iterable[Fetched | Exception]:
         if not self.workers:
             return (fetch[indices] for indices in parts)
         # Without a generator of its own the loader would draw from torch's global one.
@@ -131,18 +122,30 @@ class Pipeline:
             worker_init_fn=_obey_the_loader,
         )
 
-    def _on_device(self, raw: Raw, indices: Indices, epoch: int, number: int) -> tuple[Tensor, Tensor]:
+    def _on_device(self, fetched: Fetched, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         device = self.backend.device
-        images = torch.from_numpy(raw[0]).to(device, non_blocking=True).permute(0, 3, 1, 2)  # (N, C, H, W)
-        targets = torch.from_numpy(raw[1]).to(device, non_blocking=True)
+        images = torch.from_numpy(fetched.images).to(device, non_blocking=True).permute(0, 3, 1, 2)  # (N, C, H, W)
+        targets = torch.from_numpy(fetched.targets).to(device, non_blocking=True)
         for place, transform in enumerate(self.batch_transforms):
-            draws = Draws(self.seed, epoch, number, place, len(self.split), indices, device)
+            draws = Draws(self.seed, epoch, number, place, len(self.split), fetched.indices, device)
             images, targets = transform(images, targets, draws)
         return images, targets
 
 
-def _as_it_is(batch: Raw) -> Raw:
-    return batch
+def _check(fetched: Fetched, *, skip: bool, advice: str = MEND) -> None:
+    """Raise RunFailed for an image that could not be read, unless it may be skipped and others are left."""
+    if not fetched.unread:
+        return
+    first, count = fetched.unread[0].text, len(fetched.unread)
+    if not skip:
+        more = f" (and {count - 1} more of its batch)" if count > 1 else ""
+        raise RunFailed(f"{first}{more}. {advice}")
+    if not len(fetched.indices):
+        raise RunFailed(f"none of a batch's {count} images can be read; the first: {first}")
+
+
+def _as_it_is(fetched: Fetched | Exception) -> Fetched | Exception:
+    return fetched
 
 
 def _obey_the_loader(_worker: int) -> None:

@@ -27,7 +27,10 @@ class NotFinite(FrameError):
 
 
 class Meter:
-    """Loss and accuracy of the epoch so far, and of the steps since the last line was written."""
+    """Loss and accuracy of the epoch so far, and of the steps since the last line was written.
+
+    skipped: the numbers of the training images that the run has left out so far, because they could not be read.
+    """
 
     def __init__(self) -> None:
         self.unread: list[tuple[Tensor, int, int, float]] = []
@@ -36,6 +39,7 @@ class Meter:
         self.lr = 0.0  # of the last optimizer step
         self.momentum: float | None = None
         self.grad_norm: Tensor | None = None
+        self.skipped: set[int] = set()
 
     def add(self, loss: Tensor, logits: Tensor, targets: Tensor, step: int, rates: Rates) -> None:
         """Take a batch's mean loss, logits (N, classes) and targets, of optimizer step `step` with `rates`.
@@ -73,11 +77,12 @@ class Meter:
         return means(totals)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"window": self.window, "totals": self.totals, "lr": self.lr, "momentum": self.momentum}
+        sums = {"window": self.window, "totals": self.totals}
+        return {**sums, "lr": self.lr, "momentum": self.momentum, "skipped": sorted(self.skipped)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.window, self.totals = state["window"], state["totals"]
-        self.lr, self.momentum = state["lr"], state["momentum"]
+        self.lr, self.momentum, self.skipped = state["lr"], state["momentum"], set(state["skipped"])
 
 
 def means(sums: Sums) -> dict[str, float]:

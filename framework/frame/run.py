@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from .environment import describe_environment, differences
 from .errors import FrameError, RunFailed, UserError
 from .events import RunEvents
 from .explain import explain, explain_so_far, keep_model, predict_test
+from .faults import explained
 from .interrupts import Interrupted, StopRequest
 from .lr import find_lr, save_finding
 from .meter import NotFinite
@@ -241,6 +243,9 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
     with events.active():
         train(job, events)
     trained = events.elapsed
+    skipped = len(job.meter.skipped)
+    if recipe.data.unreadable == "skip":
+        folder.update_record(skipped_images=skipped)
     which = keep_model(job.run, recipe, folder)
     predictions = predict_test(job.run, parts, folder)
     since = time.monotonic()
@@ -253,6 +258,8 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
         failed_analyzers=failed,
         training_seconds=round(trained, 1),
     )
+    if skipped:
+        console.say(f"skipped   {skipped} training image{'s' * (skipped > 1)} that could not be read")
     done = len(recipe.analyzers) - failed
     console.say(f"analyzed  {done} of {len(recipe.analyzers)} analyzers in {duration(time.monotonic() - since)}")
     console.say(f"best      {best['metric']} {best['value']:.4f} at epoch {best['epoch']}")
@@ -277,13 +284,13 @@ def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Cons
     except NotFinite as problem:
         error = f"{problem}. {ADVICE}"
         raise RunFailed(error) from problem
-    except OSError as problem:
-        error = f"cannot write {problem.filename or folder.path}: {problem.strerror}. What was saved before is kept"
-        raise RunFailed(error) from problem
-    except FrameError as problem:
-        error = str(problem)
-        raise
     except Exception as problem:
+        error = explained(problem, recipe, folder.path) or ""
+        if error:
+            raise RunFailed(error) from problem
+        if isinstance(problem, FrameError):
+            error = str(problem)
+            raise
         error = f"{type(problem).__name__}: {problem}"
         with suppress(OSError):
             (folder.path / "error.txt").write_text(printable(traceback.format_exc()))
@@ -292,7 +299,8 @@ def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Cons
         seconds = round(before + time.monotonic() - started, 1)
         with suppress(OSError):
             folder.update_record(state=state, error=error or None, ended=now(), seconds=seconds)
-        report(folder, recipe, console, so_far=state != "finished")
+        if os.access(folder.path, os.W_OK):  # else it was removed, or its disk is read-only now
+            report(folder, recipe, console, so_far=state != "finished")
         trackers.finish(state)  # last, so that they can take the report along
         if folder.report.is_file():
             console.say(f"report    {folder.report}")

@@ -66,6 +66,10 @@ class DataSettings(Settings):
     """Normalise pixels by the dataset's mean and std (true), by these, or only scale them to [0, 1] (false)."""
     workers: int = Field(default=0, ge=0)
     """Processes that run per-sample transforms; 0 runs them in the training process."""
+    unreadable: Literal["stop", "skip"] = "stop"
+    """What to do where a training image cannot be read: stop the run, or leave the image out of its batch, with a
+    warning and their number in run.json. Images of the test or validation set always stop it: results over fewer images
+    do not compare. So does what the dataset itself refuses at the start."""
     train_transforms: tuple[Node, ...] = ()
     """Augmentation of training images, in order: per-sample transforms first, then batched ones."""
     eval_transforms: tuple[Node, ...] = ()

@@ -87,11 +87,14 @@ def test_a_strangers_component(frame, tmp_path):
     environment = {"PYTHONPATH": str(tmp_path / "site")}
     assert frame("show", "analyzer/a_component_with_a_long_name", env=environment).stdout == (
         "analyzer/a_component_with_a_long_name  from its-plugin 0.3\n\nShows.\n\n"
+        "  time_limit_s: number > 0 = 3600\n"
+        "      Seconds after which it counts as failed; the run goes on without it.\n"
         "  words: list (text) (required)\n      What to say.\n"
         "  rate: number >= 0 <= 1 = 0.5\n"
         '  sizes: section = {"a": 1}\n\n'
         "In a recipe:\n\n"
-        "  analyzers:\n    - use: a_component_with_a_long_name\n      words: [a, b]\n      rate: 0.5\n"
+        "  analyzers:\n    - use: a_component_with_a_long_name\n      time_limit_s: 3600\n"
+        "      words: [a, b]\n      rate: 0.5\n"
         "      sizes:\n        a: 1\n\n"
         "Defined in site/its_plugin.py:6, plugin 'its_plugin'.\n"
     )

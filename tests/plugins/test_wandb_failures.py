@@ -13,6 +13,7 @@ from fakes.wandb_log import OfflineRun
 from fakes.wandb_run import alone, analysis, leave_files, log_a_run, reached, read_offline, training_run
 from fakes.wandb_server import WandbServer
 from frame import png
+from frame.recipe import Named
 from frame.tracking import Trackers
 from frame_plugins.wandb_tracker import Wandb
 from frame_plugins.wandb_tracker.session import within
@@ -63,7 +64,7 @@ def test_a_server_that_fails_at_the_start(tmp_path, monkeypatch, server, how):
 def test_a_server_that_fails_in_the_middle(tmp_path, server, how):
     run, warnings = training_run(tmp_path / "run")
     trackers = Trackers(warnings.append)
-    trackers.running["wandb"] = QUICK.build(run)
+    trackers.start([Named("wandb", QUICK)], run)
     [png(figure) for figure in analysis().figures]  # the first picture of a process takes a second
     fail(server, how)
     start = time.monotonic()
@@ -93,8 +94,8 @@ def test_a_server_that_loses_rows_is_found_out(tmp_path, server):
 def test_a_call_that_hangs_turns_the_tracker_off_within_its_bound(tmp_path):
     run, warnings = training_run(tmp_path / "run")
     trackers = Trackers(warnings.append)
-    tracker = Wandb(mode="offline", step_timeout_s=0.2).build(run)
-    trackers.running["wandb"] = tracker
+    trackers.start([Named("wandb", Wandb(mode="offline", step_timeout_s=0.2))], run)
+    tracker, _ = trackers.running["wandb"]
     session, tracker._session = tracker._session, Hanging()
     start = time.monotonic()
     for step in range(5):

@@ -15,6 +15,7 @@ import click
 from ..errors import FrameError
 from ..secrets import printable
 from .lazy import LazyGroup
+from .streams import open_streams
 from .text import echo
 
 INTERRUPTED = 130
@@ -66,6 +67,7 @@ def _strictness() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line: exit code 0, 1 for a failed run, 2 for the user's mistake, 130 for an interruption."""
+    open_streams()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it looks through every installed package
     gc.set_threshold(100_000, 50, 50)  # the start makes many objects and drops few: looking for these costs 7 % of it
     if "_FRAME_COMPLETE" in os.environ:  # a shell asks: it is answered in our way

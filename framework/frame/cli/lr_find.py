@@ -20,6 +20,7 @@ def lr_find(recipe: str, overrides: tuple[str, ...], *, trust: bool) -> None:
     from ..build import build, load_data
     from ..console import Console
     from ..errors import UserError
+    from ..faults import faults_explained
     from ..lr import curve, find_lr
     from ..randomness import seed_everything
 
@@ -28,7 +29,9 @@ def lr_find(recipe: str, overrides: tuple[str, ...], *, trust: bool) -> None:
     console = Console()
     data = load_data(loaded.recipe)
     seed_everything(loaded.recipe.seed)
-    finding = find_lr(build(loaded.recipe, data), console)
+    parts = build(loaded.recipe, data)
+    with faults_explained(loaded.recipe):
+        finding = find_lr(parts, console)
     assert finding is not None
     for line in curve(finding):
         console.say(line)

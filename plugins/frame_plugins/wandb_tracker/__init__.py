@@ -51,6 +51,9 @@ class Wandb(TrackerComponent):
     finish_timeout_s: float = Field(60, gt=0, allow_inf_nan=False)
     """Seconds that tables, model and report have to be handed over at the end, and then (with 5 more for wandb itself)
     the last uploads. Where the server does not answer, that much again keeps the results in an offline session."""
+    time_limit_s: float = Field(900, gt=0, allow_inf_nan=False)
+    """Seconds that one call, its start and its end too, may hold the run; then it is off. At the end of a run whose
+    server stopped answering the bounds above come one after the other: raise this with them."""
     sync_timeout_s: float = Field(600, gt=0, allow_inf_nan=False)
     """Seconds that `frame sync` has for the uploads, and again to see that everything arrived."""
 

@@ -1,0 +1,92 @@
+"""Reads the images of a batch and passes each through the per-sample transforms; runs in the loader's workers.
+
+What goes wrong is handed over as data: of an exception, torch's DataLoader would make the text of a traceback.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .data import Split
+from .errors import FrameError, RunFailed
+from .randomness import Indices, sample_rng
+
+SampleFunction = Callable[[Any, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An image that could not be read: its number in the split, and a line that names it and says why."""
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """images: (N, H, W, C), uint8 unless a transform made them float. targets, indices: (N,), of the images read."""
+
+    images: np.ndarray
+    targets: np.ndarray
+    indices: Indices
+    unread: tuple[Unread, ...] = ()
+
+
+class Fetch:
+    """The images of one split in one epoch. Indexed by the numbers of a batch's images."""
+
+    def __init__(self, split: Split, transforms: Sequence[SampleFunction], seed: int, epoch: int) -> None:
+        self.split, self.transforms, self.seed, self.epoch = split, transforms, seed, epoch
+
+    def __getitem__(self, indices: Indices) -> Fetched | Exception:
+        """Return the images, or what the transforms raised, as an exception that can be sent from a worker."""
+        try:
+            return self.read(indices)
+        except MemoryError as error:
+            return MemoryError(str(error))
+        except FrameError as error:
+            return RunFailed(str(error))
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{last.filename}:{last.lineno}"
+            what = "a per-sample transform" if self.transforms else "making a batch of the images"
+            return RunFailed(f"{what} failed: {_one_line(error)} ({where})")
+
+    def read(self, indices: Indices) -> Fetched:
+        """Return the images. Raises whatever a transform raises; an image that cannot be read is left out."""
+        if not self.transforms and isinstance(self.split.images, np.ndarray):
+            return Fetched(self.split.images[indices], self.split.targets[indices], indices)
+        images, read, unread = [], [], []
+        for index in indices.tolist():
+            try:
+                image = self.split.images[index]
+            except MemoryError:
+                raise
+            except Exception as error:  # whatever a dataset's decoder raises
+                unread.append(Unread(index, self._name(index, error)))
+                continue
+            images.append(self._transformed(image, index))
+            read.append(index)
+        left = np.asarray(read, dtype=np.int64)
+        return Fetched(np.stack(images) if images else np.empty(0), self.split.targets[left], left, tuple(unread))
+
+    def _transformed(self, image: Any, index: int) -> np.ndarray:
+        if self.transforms:
+            rng = sample_rng(self.seed, self.epoch, index)
+            for transform in self.transforms:
+                image = transform(image, rng)
+        return image
+
+    def _name(self, index: int, error: Exception) -> str:
+        if isinstance(error, FrameError):
+            return " ".join(str(error).split())  # the dataset names the file itself
+        return f"{self.split.source(index) or f'image number {index}'}: cannot be read: {_one_line(error)}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,135 @@
+"""Faults from outside: the terminal goes away, a process dies, code of others never ends, the clock jumps."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import clean_environment
+from fakes.faulty_run import FAULTY, only_run, record
+from frame.rundir import read_lines
+from frame.time_limit import OutOfTime, time_limit
+from frame.tracking import Lane, Trackers
+
+FRAME = f"{sys.executable} -m frame"
+
+
+def shell(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash with `frame` in it; the exit code is that of the first command of a pipe."""
+    line = f'frame() {{ {FRAME} "$@"; }}\n{command}\nexit ${{PIPESTATUS[0]}}'
+    environment = clean_environment(folder) | variables
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize("where", ["2>err | head -1", ">&- 2>&-"])
+def test_a_run_goes_on_where_nobody_reads_its_output(tmp_path, where):
+    done = shell(f"frame run {FAULTY} train.epochs=3 {where}", tmp_path)
+    assert done.returncode == 0
+    run = only_run(tmp_path)
+    assert record(run)["state"] == "finished"
+    log = (run / "log.txt").read_text()
+    assert "epoch 3/3" in log
+    assert "result    test accuracy" in log
+    assert len(read_lines(run / "metrics.jsonl")) == 3 + 3 * 12 // 5
+    if "err" in where:
+        assert (tmp_path / "err").read_text() == ""
+
+
+def test_a_run_goes_on_when_its_terminal_is_gone(tmp_path):
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "-m", "frame", "run", FAULTY, "train.epochs=30"]
+    with (tmp_path / "err").open("w") as err:
+        run = subprocess.Popen(command, cwd=tmp_path, env=clean_environment(tmp_path), stdout=its_end, stderr=err)
+    os.close(its_end)
+    shown = b""
+    while b"epoch 1/30" not in shown:
+        shown += os.read(terminal, 4096)
+    os.close(terminal)
+    assert run.wait(100) == 0
+    assert (tmp_path / "err").read_text() == ""
+    assert "epoch 30/30" in (only_run(tmp_path) / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("command", ["list", "schema", "explain quickstart", "--help"])
+def test_a_short_command_is_quiet_where_nobody_reads_its_output(tmp_path, command):
+    for where in ("| head -1", ">&-"):
+        done = shell(f"frame {command} {where}", tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_analyzer_that_never_ends_is_ended(cli, tmp_path):
+    result = cli("run", FAULTY, "train.epochs=1", "analyzers=[{use: endless, time_limit_s: 0.2}, {use: confusion}]")
+    assert result.code == 0
+    reason = "it ran longer than its time limit of 0.2 s (time_limit_s)"
+    assert f"warning: analyzer 'endless' failed: {reason}" in result.err
+    run = only_run(tmp_path)
+    assert record(run)["failed_analyzers"] == 1
+    assert f"This analyzer failed: {reason}" in (run / "report.html").read_text()
+    assert (run / "analysis" / "confusion" / "confusion.png").is_file()
+
+
+def test_an_analyzer_that_exits_does_not_end_the_run(cli, tmp_path):
+    result = cli("run", FAULTY, "train.epochs=1", "analyzers=[{use: exits}, {use: confusion}]")
+    assert result.code == 0
+    assert "warning: analyzer 'exits' failed: SystemExit: 3" in result.err
+    assert (only_run(tmp_path) / "analysis" / "confusion" / "confusion.png").is_file()
+
+
+def test_a_time_limit_gives_handler_and_timer_back():
+    rung = []
+    handler = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    timer = signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(OutOfTime), time_limit(0.05):
+            time.sleep(5)
+        time.sleep(0.05)
+        assert not rung
+        time.sleep(0.5)
+        assert rung == [1]
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+def test_trackers_that_hang_are_off_and_hold_neither_run_nor_process(frame, tmp_path):
+    hanging = ", ".join(f"{{use: hangs, at: {at}, time_limit_s: 1}}" for at in ("build", "log", "finish"))
+    done = frame("run", FAULTY, f"trackers=[{hanging}]", "analyzers=[{use: confusion}]", timeout=100)
+    assert done.returncode == 0
+    reason = "and is off from here on: TimeoutError: it took longer than 1 s (time_limit_s)"
+    assert done.stderr.splitlines() == [
+        f"warning: tracker 'hangs' did not start {reason}",
+        f"warning: tracker 'hangs_2' failed {reason}",
+        f"warning: tracker 'hangs_3' failed to finish {reason}",
+    ]
+    calls = {}
+    for at in ("build", "log", "finish"):
+        lines = (only_run(tmp_path) / f"calls_{at}.txt").read_text().splitlines()
+        calls[at] = [line.rsplit(" ", 1)[0] for line in lines]
+        assert len({line.rsplit(" ", 1)[1] for line in lines}) == 1  # thread
+    whole = ["build", *["log"] * 6, "result confusion", "finish"]
+    assert calls == {"build": whole[:1], "log": whole[:2], "finish": whole}
+
+
+def test_a_trackers_calls_cost_little(capsys):
+    class Nothing:
+        def log(self, metrics, epoch, step): ...
+
+    trackers = Trackers(print)
+    trackers.running["nothing"] = Nothing(), Lane(60)
+    costs = []
+    for step in range(2000):
+        since = time.perf_counter()
+        trackers.log({}, 0.0, step)
+        costs.append(time.perf_counter() - since)
+    assert statistics.median(costs) < 500e-6  # 17 us where the machine does nothing else
+    assert capsys.readouterr().out == ""
