@@ -33,13 +33,14 @@ def test_a_disk_that_becomes_read_only_fails_the_run_and_keeps_what_was_saved(fr
     if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("cannot mount a tmpfs here (needs root)")
     try:
-        read_only = in_the_middle(f"mount -o remount,ro {disk}")
+        # a second, read-only mount in its place: the first cannot become one while the run holds its lock there
+        read_only = in_the_middle(f"mount --bind {disk} {disk} && mount -o remount,bind,ro {disk}")
         done = frame("run", FAULTY, "--out", disk, "analyzers=[{use: curves}]", read_only)
         assert done.returncode == 1
         (run,) = (disk / "faulty").iterdir()
         says = f"error: cannot write {run}/metrics.jsonl: Read-only file system. What was saved before is kept\n"
         assert done.stderr == says
-        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+        subprocess.run(["umount", disk], check=True)
         assert frame("resume", run).returncode == 0
         assert record(run)["state"] == "finished"
     finally:
