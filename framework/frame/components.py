@@ -52,7 +52,7 @@ class Component(BaseModel):
             name for name, field in cls.model_fields.items() if METRIC in (*field.metadata, *_parts(field.annotation))
         ]
 
-    def review(self, epochs: int) -> Iterable[Problem]:  # noqa: ARG002
+    def review(self, epochs: float) -> Iterable[Problem]:  # noqa: ARG002
         """Say what is wrong with these settings in a run of `epochs` epochs, or odd (a Problem of level "warning").
 
         `key` is the setting's name; the host adds the section and the line.

@@ -20,6 +20,11 @@ Node = Annotated[dict[str, Any], BeforeValidator(_section)]
 """A section that names a component: `{use: NAME, ...its settings}`."""
 
 
+def _whole(number: float) -> float:
+    """Return a whole number as an integer: `epochs: 8` stays 8 wherever it is shown."""
+    return int(number) if number == int(number) else number
+
+
 def _written(pattern: str, wants: str) -> tuple[AfterValidator, Any]:
     """Return a validator of text, with a message that says in words what it wants, and its pattern for the schema."""
 
@@ -80,8 +85,8 @@ class DataSettings(Settings):
 class TrainSettings(Settings):
     """`train`: how long and on what."""
 
-    epochs: int = Field(gt=0)
-    """Passes over the training set."""
+    epochs: Annotated[float, AfterValidator(_whole)] = Field(gt=0)
+    """Passes over the training set. With a fraction, such as 9.9, the last one ends early."""
     device: Device = "auto"
     """auto (cuda, else mps, else cpu), cpu, mps, cuda or cuda:N."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

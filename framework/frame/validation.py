@@ -147,9 +147,10 @@ def _hint(at: Key, wants: str, got: Any) -> str:
         return hint
     if re.fullmatch(r"-?[\d.]+(e-?\d+)?|true|false", got) and "text" not in wants:
         return "; it is text, being quoted or from oc.env: leave the quotes out, or write ${oc.decode:${oc.env:...}}"
-    if re.match(r"[-+.]?\d", got) and "a number" in wants:
-        return "; write it as 0.001 or 1e-3"
-    return "; write the number alone" if re.match(r"[-+]?\d", got) and "an integer" in wants else ""
+    if not re.match(r"[-+.]?\d", got) or not re.search("a number|an integer", wants):
+        return ""
+    alone = "an integer" in wants or re.match(r"\S*\d [a-z]", got)
+    return "; write the number alone" if alone else "; write it as 0.001 or 1e-3"
 
 
 def _want(detail: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ class OneCycle(SchedulerComponent):
     """Moves the momentum (Adam: the first beta) from 0.95 down to 0.85 and back, against the learning rate. It does
     nothing for an optimizer without momentum."""
 
-    def review(self, epochs: int) -> Iterable[Problem]:
+    def review(self, epochs: float) -> Iterable[Problem]:
         if self.peak_epoch is not None and self.peak_epoch >= epochs:
             message = f"the peak is at epoch {self.peak_epoch:g} and train.epochs is {epochs}: the rate only rises"
             yield Problem(message, "peak_epoch", level="warning")
