@@ -19,10 +19,13 @@ from .device import Backend, choose_backend
 from .engine import Answer, Loss
 from .errors import FrameError, RunFailed, UserError
 from .loader import Normalize, Pipeline, scale
-from .randomness import rng_untouched
+from .randomness import epoch_order, rng_untouched
 from .recipe import Named, Recipe
 from .settings import Normalization
 from .steps import Steps
+
+INIT_IMAGES = 5000
+"""As many training images, or all there are, does a model see that takes its first weights from the data."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,10 @@ def load_data(recipe: Recipe) -> DataSplits:
     return data
 
 
-def build(recipe: Recipe, data: DataSplits) -> Parts:
+def build(recipe: Recipe, data: DataSplits, *, fresh: bool = True) -> Parts:
     """Build the recipe's parts on its device, and check that the model's output fits the data.
 
+    fresh: let the model take its first weights from the data, if it does; a resumed run has weights already.
     Raises UserError or RunFailed. The global generators must have been seeded: they give the initial weights.
     """
     backend = choose_backend(recipe.train)
@@ -104,6 +108,8 @@ def build(recipe: Recipe, data: DataSplits) -> Parts:
         watched=_evaluation(recipe, data, data.validation, backend) if data.validation else test,
         test=test,
     )
+    if fresh:
+        _init_from_data(parts)
     _rehearse(parts)
     return parts
 
@@ -144,6 +150,17 @@ def _normalization(recipe: Recipe, data: DataSplits, backend: Backend) -> Callab
     if {len(mean), len(std)} != {channels}:
         raise UserError(f"data.normalize: the images have {channels} channels, mean {len(mean)} and std {len(std)}")
     return Normalize(mean, std, backend.device)
+
+
+def _init_from_data(parts: Parts) -> None:
+    """Show training images, as evaluation would, to a model that has `init_from_data`: the first ones of epoch 0."""
+    init = getattr(parts.model, "init_from_data", None)
+    if init is None:
+        return
+    images = _evaluation(parts.recipe, parts.data, parts.data.train, parts.backend)
+    first = epoch_order(parts.recipe.seed, 0, len(parts.data.train))[:INIT_IMAGES]
+    with rng_untouched(), torch.no_grad(), blame("model", parts.recipe.model):
+        init(images.inputs(first.tolist()))
 
 
 @torch.inference_mode()

@@ -103,7 +103,10 @@ class ModelComponent(Component, ABC):
 
     @abstractmethod
     def build(self, data: DataInfo) -> nn.Module:
-        """Return a module that maps (N, C, H, W) float images to (N, classes) logits: no softmax at its end."""
+        """Return a module that maps (N, C, H, W) float images to (N, classes) logits: no softmax at its end.
+
+        If the module has a method `init_from_data(images)`, a new run calls it once, before anything else.
+        """
 
     def cam_layers(self) -> Sequence[str]:
         """Names of the built module's layers whose activations are worth a class activation map, shallow to deep."""

@@ -100,7 +100,7 @@ def resume(path: Path, console: Console) -> Outcome:
         raise UserError(f"{path} stopped before its training began; start it again with frame run")
     loaded = load_recipe(str(folder.recipe))
     state, notes = load_last(folder)
-    parts = build(loaded.recipe, load_data(loaded.recipe))
+    parts = build(loaded.recipe, load_data(loaded.recipe), fresh=False)
     console.log = folder.log
     trackers = Trackers(console.warn)
     with supervised(folder, loaded.recipe, trackers, console):
