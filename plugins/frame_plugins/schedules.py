@@ -25,7 +25,7 @@ class Cosine(SchedulerComponent):
     warmup_epochs: float = Field(0.0, ge=0)
     """Epochs of warm-up, from one step's share of the learning rate to all of it."""
     final_lr: float = Field(0.0, ge=0)
-    """Learning rate of the last optimizer step."""
+    """Learning rate of the last optimizer step: of the first parameter group, to which the others keep their ratio."""
 
     def review(self, epochs: float) -> Iterable[Problem]:
         yield from review_warmup(self.warmup_epochs, epochs)
@@ -34,8 +34,8 @@ class Cosine(SchedulerComponent):
         from torch.optim.lr_scheduler import LambdaLR
 
         warmup = warmup_steps(self.warmup_epochs, steps)
-        rates = [group["lr"] for group in optimizer.param_groups]
-        return LambdaLR(optimizer, [CosineFactor(warmup, steps.total, self.final_lr / rate) for rate in rates])
+        rate = optimizer.param_groups[0]["lr"]
+        return LambdaLR(optimizer, CosineFactor(warmup, steps.total, self.final_lr / rate))
 
 
 class Step(SchedulerComponent):

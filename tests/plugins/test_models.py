@@ -1,4 +1,4 @@
-"""The S10 network against its published table, torchvision's classifiers, the loss and the mirrored evaluation."""
+"""The S10 network against its published table, torchvision's classifiers and the loss."""
 
 import json
 import logging
@@ -14,7 +14,6 @@ from frame import DataInfo, UserError
 from frame_plugins.cross_entropy import CrossEntropy
 from frame_plugins.custom_resnet import CustomResNet
 from frame_plugins.custom_resnet.network import GlobalMaxPool, ResBlock
-from frame_plugins.mirror import Mirror
 from frame_plugins.torchvision_models import TorchvisionModel
 
 
@@ -209,12 +208,3 @@ class TestCrossEntropy:
     def test_refuses_a_smoothing_outside_its_range(self, value):
         with pytest.raises(ValidationError):
             CrossEntropy(label_smoothing=value)
-
-
-def test_mirror_is_the_mean_over_the_image_and_its_flip():
-    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
-    images = torch.randn(5, 3, 2, 2)
-    answer = Mirror().build(info())
-    torch.testing.assert_close(answer(model, images), (model(images) + model(images.flip(3))) / 2)
-    torch.testing.assert_close(answer(model, images), answer(model, images.flip(3)))
-    assert not torch.allclose(answer(model, images), model(images))

@@ -25,7 +25,7 @@ class OneCycle(SchedulerComponent):
     replaces_lr = True
 
     max_lr: LearningRate = "auto"
-    """The highest learning rate."""
+    """The highest learning rate: of the first parameter group, to which the others keep their ratio."""
     peak_epoch: float | None = Field(None, gt=0)
     """Epochs until the maximum; without it, 30 % of the run. A shorter run is the beginning of the rise."""
     div_factor: float = Field(25.0, ge=1)
@@ -51,9 +51,10 @@ class OneCycle(SchedulerComponent):
         peak_epoch = 0.3 * steps.epochs if self.peak_epoch is None else self.peak_epoch
         peak = steps.at_epoch(peak_epoch)
         total = steps.total if peak_epoch < steps.epochs else peak + 1
+        rates = [group["lr"] for group in optimizer.param_groups]
         return OneCycleSchedule(
             optimizer,
-            max_lr=self.max_lr,
+            max_lr=[self.max_lr * (rate / rates[0]) for rate in rates],
             total_steps=total,
             pct_start=peak / total if peak > 1 else 0.0,  # in less than two steps nothing rises
             anneal_strategy=self.anneal,
