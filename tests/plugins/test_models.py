@@ -80,6 +80,14 @@ class TestCustomResNet:
         with torch.no_grad():
             torch.testing.assert_close(original(images), plain(images).softmax(dim=1))
 
+    def test_scale_is_a_factor_of_the_logits(self):
+        plain = CustomResNet(widths=(4, 8, 8, 16)).build(info()).eval()
+        scaled = CustomResNet(widths=(4, 8, 8, 16), scale=0.125).build(info()).eval()
+        scaled.load_state_dict(plain.state_dict())
+        images = torch.randn(3, 3, 32, 32)
+        with torch.no_grad():
+            torch.testing.assert_close(scaled(images), plain(images) / 8)
+
     @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (33, 47, 3), (64, 64, 4)])
     def test_fits_other_sizes_channels_and_classes(self, shape):
         model = CustomResNet(widths=(4, 8, 8, 16)).build(info(7, shape))

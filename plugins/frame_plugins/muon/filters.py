@@ -23,14 +23,14 @@ class FilterMuon(Muon):
         # torch refuses filters in its constructor, and there only
         super().__init__([torch.empty(0, 0)], momentum=momentum, nesterov=nesterov, ns_steps=ns_steps)
         self.param_groups.clear()
+        self.defaults["normalize"] = normalize  # a copy of an optimizer has its groups, and no attribute of ours
         for group in groups:
             self.add_param_group(group)
-        self.normalize = normalize
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        if self.normalize:
-            for group in self.param_groups:
+        for group in self.param_groups:
+            if group["normalize"]:
                 for weight in group["params"]:
                     if weight.grad is not None:
                         weight.mul_(len(weight) ** 0.5 / weight.norm())
