@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from frame import UserError
 from frame_plugins.muon import Muon
@@ -148,6 +149,28 @@ def test_the_loss_summed_over_a_batch_is_another_rate_of_its_mean():
             optimizer.step()
         ends.append([parameter.detach() for parameter in model.parameters()])
     torch.testing.assert_close(*ends)
+
+
+class Readings(TorchDispatchMode):
+    """Counts the times that a tensor's value is read back, which stalls a device."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("settings", [SGD(nesterov=True), Adam(), AdamW(), Muon(), Muon(normalize=True, others="sgd")])
+def test_no_step_reads_a_value_back(settings):
+    model = network()
+    optimizers = settings.build(model)
+    with Readings() as readings:
+        for _ in range(2):
+            torch.autograd.backward(model(torch.ones(6, 4)).square().sum())
+            for optimizer in optimizers:
+                optimizer.step()
+    assert readings.count == 0
 
 
 def newton_schulz(matrix, steps):
