@@ -157,10 +157,10 @@ def _init_from_data(parts: Parts) -> None:
     init = getattr(parts.model, "init_from_data", None)
     if init is None:
         return
-    images = _evaluation(parts.recipe, parts.data, parts.data.train, parts.backend)
+    pipeline = _evaluation(parts.recipe, parts.data, parts.data.train, parts.backend)
     first = epoch_order(parts.recipe.seed, 0, len(parts.data.train))[:INIT_IMAGES]
     with rng_untouched(), torch.no_grad(), blame("model", parts.recipe.model):
-        init(images.inputs(first.tolist()))
+        init(pipeline.inputs(first.tolist()))
 
 
 @torch.inference_mode()

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from frame.testing import TinyNet
 
-from .common import net
+from .common import COUNT, net
 
 
 class Net(TinyNet):
@@ -102,7 +100,7 @@ MODELS = [
     ("every_parameter_gets_a_gradient", "is not finite: look for a 0/0", model(lambda net, logits: (logits - logits.detach()).sqrt() + logits)),
     ("weights_come_back", "keep all it has learnt in parameters and buffers", lambda self, data: Forgetful(data)),
     ("init_from_data_is_repeatable", "changes the images: work on a copy", takes(lambda weight, images: images.mul_(2))),
-    ("init_from_data_is_repeatable", "take no random numbers", takes(lambda weight, images: weight.fill_(time.perf_counter()))),
+    ("init_from_data_is_repeatable", "take no random numbers", takes(lambda weight, images: weight.fill_(next(COUNT)))),
     ("init_from_data_is_repeatable", "leaves head.weight not finite", takes(lambda weight, images: weight.div_(0))),
     ("can_be_copied", "keep no tensor with a history", with_history),
 ]  # fmt: skip
