@@ -20,10 +20,13 @@ from .engine import Answer, Loss
 from .errors import FrameError, RunFailed, UserError
 from .faults import faults_explained
 from .loader import Normalize, Pipeline, scale
-from .randomness import rng_untouched
+from .randomness import epoch_order, rng_untouched
 from .recipe import Named, Recipe
 from .settings import Normalization
 from .steps import Steps
+
+INIT_IMAGES = 5000
+"""As many training images, or all there are, does a model see that takes its first weights from the data."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,21 @@ def load_data(recipe: Recipe) -> DataSplits:
     return data
 
 
-def build(recipe: Recipe, data: DataSplits) -> Parts:
+def build(recipe: Recipe, data: DataSplits, *, fresh: bool = True) -> Parts:
     """Build the recipe's parts on its device, and check that the model's output fits the data.
 
+    fresh: let the model take its first weights from the data, if it does; a resumed run has weights already.
     Raises UserError or RunFailed. The global generators must have been seeded: they give the initial weights.
     """
     with faults_explained(recipe):
-        return _build(recipe, data)
+        parts = _parts(recipe, data)
+        if fresh:
+            _init_from_data(parts)
+        _rehearse(parts)
+    return parts
 
 
-def _build(recipe: Recipe, data: DataSplits) -> Parts:
+def _parts(recipe: Recipe, data: DataSplits) -> Parts:
     backend = choose_backend(recipe.train)
     steps = Steps(
         len(data.train), recipe.data.batch_size, recipe.train.epochs, recipe.train.accumulate, recipe.data.drop_last
@@ -97,17 +105,13 @@ def _build(recipe: Recipe, data: DataSplits) -> Parts:
     if recipe.evaluator:
         with blame("evaluator", recipe.evaluator):
             answer = recipe.evaluator.component.build(data.info)
-    model = backend.place(model)
-    if mode := recipe.train.compile:
-        # In place: the names of weights stay, and a copy (the LR finder's, EMA's) is not compiled.
-        model.compile(mode=None if mode is True else mode, dynamic=False)
     test = _evaluation(recipe, data, data.test, backend)
-    parts = Parts(
+    return Parts(
         recipe=recipe,
         data=data,
         backend=backend,
         steps=steps,
-        model=model,
+        model=backend.place(model),
         loss=loss,
         answer=answer,
         training=replace(
@@ -117,8 +121,6 @@ def _build(recipe: Recipe, data: DataSplits) -> Parts:
         watched=_evaluation(recipe, data, data.validation, backend) if data.validation else test,
         test=test,
     )
-    _rehearse(parts)
-    return parts
 
 
 def ask(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -157,6 +159,17 @@ def _normalization(recipe: Recipe, data: DataSplits, backend: Backend) -> Callab
     if {len(mean), len(std)} != {channels}:
         raise UserError(f"data.normalize: the images have {channels} channels, mean {len(mean)} and std {len(std)}")
     return Normalize(mean, std, backend.device)
+
+
+def _init_from_data(parts: Parts) -> None:
+    """Show training images, as evaluation would, to a model that has `init_from_data`: the first ones of epoch 0."""
+    init = getattr(parts.model, "init_from_data", None)
+    if init is None:
+        return
+    pipeline = _evaluation(parts.recipe, parts.data, parts.data.train, parts.backend)
+    first = epoch_order(parts.recipe.seed, 0, len(parts.data.train))[:INIT_IMAGES]
+    with rng_untouched(), torch.no_grad(), blame("model", parts.recipe.model):
+        init(pipeline.inputs(first.tolist()))
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""torch.compile's warm-up, before the training and no part of its time."""
+"""torch.compile, with a warm-up before the training that is no part of its time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from .build import Parts, blame
 from .randomness import rng_untouched
 
 
-def warm_up(parts: Parts) -> float:
-    """Run the model, which compiles itself, on batches of each size that it will see; return the seconds this took.
+def compile_model(parts: Parts) -> float:
+    """Compile the model for batches of each size that it will see; return the seconds that this took.
 
-    Weights, buffers and generators stay as they were. Raises RunFailed where the compiler does not work.
+    It is compiled in place: the names of its weights stay, and a copy of it, such as EMA's, is not compiled. Weights,
+    buffers and generators stay as they were. Raises RunFailed where the compiler does not work.
     """
     since = time.monotonic()
-    model, training, watched = parts.model, parts.training, parts.watched
+    model, training, watched, mode = parts.model, parts.training, parts.watched, parts.recipe.train.compile
+    model.compile(mode=None if mode is True else mode, dynamic=False)
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with rng_untouched(), blame("train.compile"):
         model.train()

@@ -52,7 +52,7 @@ class Component(BaseModel):
             name for name, field in cls.model_fields.items() if METRIC in (*field.metadata, *_parts(field.annotation))
         ]
 
-    def review(self, epochs: int) -> Iterable[Problem]:  # noqa: ARG002
+    def review(self, epochs: float) -> Iterable[Problem]:  # noqa: ARG002
         """Say what is wrong with these settings in a run of `epochs` epochs, or odd (a Problem of level "warning").
 
         `key` is the setting's name; the host adds the section and the line.
@@ -103,7 +103,10 @@ class ModelComponent(Component, ABC):
 
     @abstractmethod
     def build(self, data: DataInfo) -> nn.Module:
-        """Return a module that maps (N, C, H, W) float images to (N, classes) logits: no softmax at its end."""
+        """Return a module that maps (N, C, H, W) float images to (N, classes) logits: no softmax at its end.
+
+        If the module has a method `init_from_data(images)`, a new run calls it once, before anything else.
+        """
 
     def cam_layers(self) -> Sequence[str]:
         """Names of the built module's layers whose activations are worth a class activation map, shallow to deep."""

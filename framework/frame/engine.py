@@ -66,7 +66,7 @@ def train(job: Job, events: Events) -> None:
     """Train from where the job stands to its last epoch, or until a callback stops the run."""
     run = job.run
     events.run_start(job)
-    while run.epoch < run.steps.epochs and not run.stop_reason:
+    while run.epoch < run.steps.passes and not run.stop_reason:
         events.epoch_start(job)
         train_epoch(job, events)
         metrics = {f"train/{name}": value for name, value in job.meter.take_epoch().items()}
@@ -80,7 +80,7 @@ def train_epoch(job: Job, events: Events) -> None:
     """Train on the epoch's remaining batches. Nothing in here waits for the device but the meter, every N steps."""
     run, steps = job.run, job.run.steps
     run.model.train()
-    for batch in job.training.training(run.epoch, steps.batches_per_epoch, start=job.batch):
+    for batch in job.training.training(run.epoch, steps.batches_in(run.epoch), start=job.batch):
         if batch.unread:
             note_skipped(job, batch.unread)
         with job.backend.autocast():

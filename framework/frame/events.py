@@ -69,8 +69,8 @@ class RunEvents:
         self._epoch_started = time.monotonic()
         self._window = (self._epoch_started, job.batch)
         steps = job.run.steps
-        self._bar = self._bars.enter_context(self.console.bar(f"epoch {job.run.epoch + 1}/{steps.epochs}"))
-        self._bar.set(job.run.step % steps.per_epoch, steps.per_epoch)
+        self._bar = self._bars.enter_context(self.console.bar(f"epoch {job.run.epoch + 1}/{steps.passes}"))
+        self._bar.set(job.run.step % steps.per_epoch, steps.steps_in(job.run.epoch))
         if job.batch == 0:
             for call in overridden(self.callbacks, "on_epoch_start"):
                 call()
@@ -100,17 +100,17 @@ class RunEvents:
         if improved:
             self.folder.update_record(best=self.best)
             save_best(self.folder, {**(self.best or {}), "model": plain(run.eval_model).state_dict()})
-        must = run.epoch == run.steps.epochs or run.stop_reason is not None or self.stop.requested
+        must = run.epoch == run.steps.passes or run.stop_reason is not None or self.stop.requested
         if must or run.epoch % self.recipe.checkpoint.every_epochs == 0:
             self.checkpoint(job)
         watched = (job.watched_name, len(job.watched.split))
-        line = epoch_line(run.epoch, run.steps.epochs, metrics, watched, job.meter.lr)
+        line = epoch_line(run.epoch, run.steps.passes, metrics, watched, job.meter.lr)
         self.console.say(f"{line}  {duration(seconds)}{'  best' if improved else ''}")
         if run.stop_reason:
             self.console.say(f"stopped after epoch {run.epoch}: {run.stop_reason}")
         if self.stop.requested:
             raise Interrupted
-        if run.epoch < run.steps.epochs and not run.stop_reason:
+        if run.epoch < run.steps.passes and not run.stop_reason:
             self.page()
 
     def run_end(self) -> None:

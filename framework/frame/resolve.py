@@ -108,7 +108,7 @@ class _Check:
     plugins: Plugins
     homes: Mapping[str, str]
     """What other sections know, for a setting that stands in the wrong one."""
-    epochs: int | None
+    epochs: float | None
     problems: list[Problem]
     metrics: Sequence[str] = ()
     """What each epoch of this run measures; nothing while that is not known."""

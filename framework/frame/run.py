@@ -17,7 +17,7 @@ import torch
 
 from .build import Parts, blame, build, data_root, load_data
 from .checkpoints import load_last
-from .compilation import warm_up
+from .compilation import compile_model
 from .console import Console, duration
 from .continuity import check_same_run, identity
 from .contracts import Callback, TrainingRun
@@ -114,7 +114,7 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = (), *, trust
             check_same_run(state, recipe, loaded.source, data)
         folder.remove_leftovers()
         seed_everything(recipe.seed)
-        parts = build(recipe, data)
+        parts = build(recipe, data, fresh=state is None)
         if overrides:
             save_recipe(folder, recipe, console.warn)
         if trust:
@@ -141,7 +141,7 @@ def conduct(
             for difference in differences(read_json(folder.environment), environment):
                 console.warn(f"this is not where the run began, so that its end may differ: {difference}")
         if recipe.train.compile:
-            seconds = warm_up(parts)
+            seconds = compile_model(parts)
             console.say(f"compiled  in {duration(seconds)}, before the training and no part of its time")
             folder.update_record(compile_seconds=round(seconds, 1))
         job, events = assemble(parts, recipe, folder, trackers, console, stop, fresh=state is None, resumed=resumed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 
 def _section(value: Any) -> Any:
@@ -18,6 +18,11 @@ def _section(value: Any) -> Any:
 
 Node = Annotated[dict[str, Any], BeforeValidator(_section)]
 """A section that names a component: `{use: NAME, ...its settings}`."""
+
+
+def _whole(number: float) -> int | float:
+    """Return a whole number as an integer: `epochs: 8` stays 8 wherever it is shown. (The type tells pydantic.)"""
+    return int(number) if number == int(number) else number
 
 
 def _written(pattern: str, wants: str) -> tuple[AfterValidator, Any]:
@@ -84,8 +89,8 @@ class DataSettings(Settings):
 class TrainSettings(Settings):
     """`train`: how long and on what."""
 
-    epochs: int = Field(gt=0)
-    """Passes over the training set."""
+    epochs: Annotated[float, AfterValidator(_whole), PlainSerializer(_whole)] = Field(gt=0)
+    """Passes over the training set. With a fraction, such as 9.9, the last one ends early."""
     device: Device = "auto"
     """auto (cuda, else mps, else cpu), cpu, mps, cuda or cuda:N."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

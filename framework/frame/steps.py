@@ -13,12 +13,12 @@ class Steps:
     """How often the optimizer steps. Schedulers, progress, checkpoints and the loop ask this and nothing else.
 
     An accumulation group never crosses an epoch's end: the last group of an epoch may hold fewer batches, and the last
-    batch fewer samples.
+    batch fewer samples. Where `epochs` has a fraction, the last epoch ends early, after a whole optimizer step.
     """
 
     samples: int
     batch_size: int
-    epochs: int
+    epochs: float
     accumulate: int = 1
     drop_last: bool = False
 
@@ -31,22 +31,35 @@ class Steps:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Forward and backward passes of an epoch."""
+        """Forward and backward passes of a whole epoch."""
         return self.samples // self.batch_size if self.drop_last else ceil(self.samples / self.batch_size)
 
     @property
     def per_epoch(self) -> int:
-        """Optimizer steps of an epoch."""
+        """Optimizer steps of a whole epoch."""
         return ceil(self.batches_per_epoch / self.accumulate)
 
     @property
     def total(self) -> int:
-        """Optimizer steps of the whole run."""
-        return self.per_epoch * self.epochs
+        """Optimizer steps of the whole run, at least one."""
+        return max(1, self.at_epoch(self.epochs))
+
+    @property
+    def passes(self) -> int:
+        """Epochs that begin: all are whole but perhaps the last."""
+        return ceil(self.total / self.per_epoch)
+
+    def steps_in(self, epoch: int) -> int:
+        """Optimizer steps of epoch number `epoch` (from 0)."""
+        return min(self.per_epoch, self.total - epoch * self.per_epoch)
+
+    def batches_in(self, epoch: int) -> int:
+        """Forward and backward passes of epoch number `epoch` (from 0)."""
+        return min(self.batches_per_epoch, self.steps_in(epoch) * self.accumulate)
 
     @property
     def samples_per_epoch(self) -> int:
-        """Samples that an epoch really uses."""
+        """Samples that a whole epoch really uses."""
         return min(self.samples, self.batches_per_epoch * self.batch_size)
 
     def batch_samples(self, batch: int) -> int:

@@ -117,7 +117,7 @@ def _message(at: Key, details: list[Any], model: type[BaseModel]) -> str:
         return wants
     got = first["input"]
     shown = "nothing (null)" if got is None else quoted(got)
-    return f"{wants}, got {shown}{_hint(at, wants, got)}"
+    return f"{wants}, got {shown}{_hint(at, wants, got, model)}"
 
 
 def _shape(model: type[BaseModel], at: Key) -> str:
@@ -132,7 +132,7 @@ def _shape(model: type[BaseModel], at: Key) -> str:
     return ""
 
 
-def _hint(at: Key, wants: str, got: Any) -> str:
+def _hint(at: Key, wants: str, got: Any, model: type[BaseModel]) -> str:
     """Say how to write what was probably meant."""
     if wants.startswith("must be a list"):
         entries = re.split("[ ,]+", str(got).strip("() "))
@@ -142,14 +142,15 @@ def _hint(at: Key, wants: str, got: Any) -> str:
     if not isinstance(got, str):
         return ""
     if "a section of settings" in wants and isinstance(at[-1], int):
-        return f"; write {{use: {got}}}"
+        return f"; write {{{next(iter(_fields(model, at)), 'use')}: {got}}}"
     if hint := suggest(got, re.findall(r"'([^']+)'", wants), list_all=False):
         return hint
     if re.fullmatch(r"-?[\d.]+(e-?\d+)?|true|false", got) and "text" not in wants:
         return "; it is text, being quoted or from oc.env: leave the quotes out, or write ${oc.decode:${oc.env:...}}"
-    if re.match(r"[-+.]?\d", got) and "a number" in wants:
-        return "; write it as 0.001 or 1e-3"
-    return "; write the number alone" if re.match(r"[-+]?\d", got) and "an integer" in wants else ""
+    if not re.match(r"[-+.]?\d", got) or not re.search("a number|an integer", wants):
+        return ""
+    alone = "an integer" in wants or re.match(r"\S*\d [a-z]", got)
+    return "; write the number alone" if alone else "; write it as 0.001 or 1e-3"
 
 
 def _want(detail: Mapping[str, Any]) -> str:

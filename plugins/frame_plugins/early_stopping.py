@@ -22,7 +22,7 @@ class EarlyStopping(CallbackComponent):
     min_delta: float = Field(0.0, ge=0)
     """By how much the best value must be beaten to count as an improvement."""
 
-    def review(self, epochs: int) -> Iterable[Problem]:
+    def review(self, epochs: float) -> Iterable[Problem]:
         if self.patience >= epochs:
             message = f"train.epochs is {epochs}: the training ends before it could be stopped"
             yield Problem(message, "patience", level="warning")

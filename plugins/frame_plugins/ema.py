@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -14,9 +15,11 @@ class EMA(CallbackComponent):
 
     decay: float = Field(0.999, ge=0, lt=1)
     """Part of the average that each optimizer step keeps: 0.999 averages over about the last 1000 steps."""
+    write_back: bool = False
+    """Puts the average into the trained model after each epoch, so that the next one goes on from there."""
 
     def build(self, run: TrainingRun) -> MovingAverage:
-        return MovingAverage(run, self.decay)
+        return (WrittenBack if self.write_back else MovingAverage)(run, self.decay)
 
 
 class MovingAverage(Callback):
@@ -39,6 +42,13 @@ class MovingAverage(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.average.load_state_dict(state)
+
+
+class WrittenBack(MovingAverage):
+    """Puts the average into the model at the end of an epoch, after its evaluation and before its checkpoint."""
+
+    def on_epoch_end(self, metrics: Mapping[str, float]) -> None:  # noqa: ARG002
+        self.run.model.load_state_dict(self.average.module.state_dict())
 
 
 @hookimpl

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from frame import Component, LearningRate, OptimizerComponent, UserError, hookimpl, suggest
+from frame import Component, LearningRate, OptimizerComponent, hookimpl
+
+from ._parameter_groups import Decay, ParameterGroup, parameter_groups
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-Decay = Annotated[float, Field(ge=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -29,9 +29,9 @@ class SGD(OptimizerComponent):
     """Looks ahead along the momentum (Nesterov); needs a momentum above 0."""
     weight_decay: Decay = 0.0
     """L2 penalty, added to the gradient."""
-    weight_decay_of: dict[str, Decay] = Field(default_factory=dict)
-    """Another weight decay for some parameters, by a pattern of their names (`"*.norm.*": 0`); the first that matches
-    counts."""
+    groups: tuple[ParameterGroup, ...] = ()
+    """Another rate or weight decay for some parameters, by a pattern of their names:
+    `{match: "*.bias", lr_scale: 2, weight_decay: 0}`. The first that matches counts."""
 
     @model_validator(mode="after")
     def _nesterov_has_momentum(self) -> SGD:
@@ -42,8 +42,8 @@ class SGD(OptimizerComponent):
     def build(self, model: nn.Module, lr: float | None = None) -> Sequence[Optimizer]:
         from torch.optim import SGD
 
-        groups = parameter_groups(model, self.weight_decay, self.weight_decay_of)
         rate = learning_rate(self.lr, lr)
+        groups = parameter_groups(model, self.groups, rate, self.weight_decay)
         return [SGD(groups, lr=rate, momentum=self.momentum, nesterov=self.nesterov, **implementation(model))]
 
 
@@ -58,15 +58,16 @@ class Adam(OptimizerComponent):
     """Added to the denominator, for numerical stability."""
     weight_decay: Decay = 0.0
     """L2 penalty, added to the gradient."""
-    weight_decay_of: dict[str, Decay] = Field(default_factory=dict)
-    """Another weight decay for some parameters, by a pattern of their names (`"*.norm.*": 0`); the first that matches
-    counts."""
+    groups: tuple[ParameterGroup, ...] = ()
+    """Another rate or weight decay for some parameters, by a pattern of their names:
+    `{match: "*.bias", lr_scale: 2, weight_decay: 0}`. The first that matches counts."""
 
     def build(self, model: nn.Module, lr: float | None = None) -> Sequence[Optimizer]:
         from torch.optim import Adam
 
-        groups = parameter_groups(model, self.weight_decay, self.weight_decay_of)
-        return [Adam(groups, lr=learning_rate(self.lr, lr), betas=self.betas, eps=self.eps, **implementation(model))]
+        rate = learning_rate(self.lr, lr)
+        groups = parameter_groups(model, self.groups, rate, self.weight_decay)
+        return [Adam(groups, lr=rate, betas=self.betas, eps=self.eps, **implementation(model))]
 
 
 class AdamW(OptimizerComponent):
@@ -80,15 +81,16 @@ class AdamW(OptimizerComponent):
     """Added to the denominator, for numerical stability."""
     weight_decay: Decay = 1e-2
     """Part of each weight, times the learning rate, that is taken away at each step."""
-    weight_decay_of: dict[str, Decay] = Field(default_factory=dict)
-    """Another weight decay for some parameters, by a pattern of their names (`"*.norm.*": 0`); the first that matches
-    counts."""
+    groups: tuple[ParameterGroup, ...] = ()
+    """Another rate or weight decay for some parameters, by a pattern of their names:
+    `{match: "*.bias", lr_scale: 2, weight_decay: 0}`. The first that matches counts."""
 
     def build(self, model: nn.Module, lr: float | None = None) -> Sequence[Optimizer]:
         from torch.optim import AdamW
 
-        groups = parameter_groups(model, self.weight_decay, self.weight_decay_of)
-        return [AdamW(groups, lr=learning_rate(self.lr, lr), betas=self.betas, eps=self.eps, **implementation(model))]
+        rate = learning_rate(self.lr, lr)
+        groups = parameter_groups(model, self.groups, rate, self.weight_decay)
+        return [AdamW(groups, lr=rate, betas=self.betas, eps=self.eps, **implementation(model))]
 
 
 def learning_rate(setting: LearningRate, found: float | None) -> float:
@@ -98,22 +100,6 @@ def learning_rate(setting: LearningRate, found: float | None) -> float:
     if found is None:
         raise ValueError("the optimizer's lr is `auto` and none was found yet: pass `lr`")
     return found
-
-
-def parameter_groups(model: nn.Module, decay: float, decay_of: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return the model's trainable parameters, grouped by weight decay. Raises UserError if a pattern matches none."""
-    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    if not named:
-        raise UserError("the model has no trainable parameter")
-    for pattern in decay_of:
-        if not any(fnmatchcase(name, pattern) for name in named):
-            near = suggest(pattern, named, list_all=False)
-            raise UserError(f"optimizer.weight_decay_of: no trainable parameter matches '{pattern}'{near}")
-    groups: dict[float, list[Any]] = {}
-    for name, parameter in named.items():
-        own = next((value for pattern, value in decay_of.items() if fnmatchcase(name, pattern)), decay)
-        groups.setdefault(own, []).append(parameter)
-    return [{"params": parameters, "weight_decay": own} for own, parameters in groups.items()]
 
 
 def implementation(model: nn.Module) -> dict[str, bool]:

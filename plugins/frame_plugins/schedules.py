@@ -25,17 +25,17 @@ class Cosine(SchedulerComponent):
     warmup_epochs: float = Field(0.0, ge=0)
     """Epochs of warm-up, from one step's share of the learning rate to all of it."""
     final_lr: float = Field(0.0, ge=0)
-    """Learning rate of the last optimizer step."""
+    """Learning rate of the last optimizer step: of the first parameter group, to which the others keep their ratio."""
 
-    def review(self, epochs: int) -> Iterable[Problem]:
+    def review(self, epochs: float) -> Iterable[Problem]:
         yield from review_warmup(self.warmup_epochs, epochs)
 
     def build(self, optimizer: Optimizer, steps: Steps) -> LambdaLR:
         from torch.optim.lr_scheduler import LambdaLR
 
         warmup = warmup_steps(self.warmup_epochs, steps)
-        rates = [group["lr"] for group in optimizer.param_groups]
-        return LambdaLR(optimizer, [CosineFactor(warmup, steps.total, self.final_lr / rate) for rate in rates])
+        rate = optimizer.param_groups[0]["lr"]
+        return LambdaLR(optimizer, CosineFactor(warmup, steps.total, self.final_lr / rate))
 
 
 class Step(SchedulerComponent):
@@ -46,7 +46,7 @@ class Step(SchedulerComponent):
     gamma: float = Field(0.1, gt=0, le=1)
     """Factor of each change."""
 
-    def review(self, epochs: int) -> Iterable[Problem]:
+    def review(self, epochs: float) -> Iterable[Problem]:
         if self.every_epochs >= epochs:
             yield Problem(f"train.epochs is {epochs}: the rate never changes", "every_epochs", level="warning")
 
@@ -62,7 +62,7 @@ class Constant(SchedulerComponent):
     warmup_epochs: float = Field(0.0, ge=0)
     """Epochs of warm-up, from one step's share of the learning rate to all of it."""
 
-    def review(self, epochs: int) -> Iterable[Problem]:
+    def review(self, epochs: float) -> Iterable[Problem]:
         yield from review_warmup(self.warmup_epochs, epochs)
 
     def build(self, optimizer: Optimizer, steps: Steps) -> LambdaLR:
@@ -99,7 +99,7 @@ class CosineFactor:
         return self.final + (1 - self.final) * (1 + cos(pi * done)) / 2
 
 
-def review_warmup(warmup: float, epochs: int) -> Iterator[Problem]:
+def review_warmup(warmup: float, epochs: float) -> Iterator[Problem]:
     """Yield the problem of a warm-up that takes the whole run."""
     if warmup and warmup >= epochs:
         yield Problem(f"must be less than train.epochs, which is {epochs}, got {warmup:g}", "warmup_epochs")

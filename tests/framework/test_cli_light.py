@@ -114,7 +114,8 @@ def test_every_component_shows_what_it_is_and_each_of_its_settings(cli, componen
 def test_one_component_in_full(cli):
     result = cli("show", "callback/early_stopping")
     assert "\n  patience: integer > 0 = 5\n      " in result.out
-    assert "\n  weight_decay_of: section = {}\n" in cli("show", "optimizer/sgd").out
+    assert "\n  groups: list = []\n" in cli("show", "optimizer/sgd").out
+    assert "\n  after_epochs: section (required)\n" in cli("show", "callback/freeze").out
     assert "\n  lr: number > 0 or auto = 0.001\n" in cli("show", "optimizer/adam").out
     assert "\n  pipeline: list (required)\n" in cli("show", "transform/albumentations").out
 
@@ -124,9 +125,10 @@ def test_one_kind_is_listed_alone(cli):
         "optimizers",
         "adam",
         "adamw",
+        "muon",
         "sgd",
     ]
-    assert [line.split()[0] for line in cli("list", "recipes").out.splitlines()][:2] == ["recipes", "quickstart"]
+    assert [line.split()[0] for line in cli("list", "recipes").out.splitlines()][:2] == ["recipes", "cifar10_page"]
 
 
 @pytest.mark.parametrize(
@@ -160,5 +162,5 @@ def test_a_wrong_command_line_shows_how_it_is_used(cli, arguments):
 def test_the_real_command_ends_without_a_traceback(frame):
     result = frame("validate", "no_such_recipe")
     assert result.returncode == 2
-    assert result.stderr.startswith("error: there is no recipe no_such_recipe; there is quickstart")
+    assert result.stderr.startswith("error: there is no recipe no_such_recipe; there is cifar10_page")
     assert "Traceback" not in result.stderr

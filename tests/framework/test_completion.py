@@ -42,7 +42,8 @@ def completed(line: str) -> list[str]:
 
 class TestComponents:
     def test_names(self, here):
-        assert completed("frame show optimizer/") == ["optimizer/adam", "optimizer/adamw", "optimizer/sgd"]
+        names = ["adam", "adamw", "muon", "sgd"]
+        assert completed("frame show optimizer/") == [f"optimizer/{name}" for name in names]
         every = [f"{registry.kind}/{name}" for _, registry in load_plugins().registries for name in registry]
         assert completed("frame show ") == every
         (item,) = items("frame show loss/cross")
@@ -93,7 +94,8 @@ class TestSettings:
 
     def test_those_of_the_recipes_components(self, here):
         (here / "mine.yaml").write_text(RECIPE + "callbacks: [{use: ema}]\n")
-        assert completed("frame run mine.yaml model.") == ["model.use=", "model.widths=", "model.softmax="]
+        settings = ["use", "widths", "scale", "softmax"]
+        assert completed("frame run mine.yaml model.") == [f"model.{name}=" for name in settings]
         assert "callbacks.0.decay=" in completed("frame run mine.yaml callbacks.0.")
         assert completed("frame run mine.yaml callbacks.1") == ["callbacks.1.use="]
         assert completed("frame run mine.yaml data.train_transforms.") == ["data.train_transforms.0.use="]
@@ -106,7 +108,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("word", "values"),
         [
-            ("optimizer.use=", ["adam", "adamw", "sgd"]),
+            ("optimizer.use=", ["adam", "adamw", "muon", "sgd"]),
             ("optimizer.use=adamw", ["adamw"]),
             ("train.precision=", ["auto", "fp32", "bf16", "fp16"]),
             ("train.channels_last=t", ["true"]),

@@ -18,8 +18,9 @@ model:
     - 64
     - 128
 loss: {use: cross_entropy}
-optimizer: {use: adamw, lr: auto, weight_decay_of: {'*.bias': 0}}
+optimizer: {use: adamw, lr: auto}
 lr_finder: {use: lr_range_test}
+callbacks: [{use: freeze, after_epochs: {'*.bias': 1}}]
 train: {epochs: 2}
 """
 TOP = """\
@@ -63,8 +64,8 @@ def test_each_value_says_where_it_is_from(explain):
     assert found["scale: [0.02, 0.3]"] == "top.yaml:6"
     assert found["batch_size: 32"] == "command line"
     assert found["device: cpu"] == "command line"
-    assert found["epochs: 2"] == "base.yaml:12"
-    assert found["'*.bias': 0.0"] == "base.yaml:10"
+    assert found["epochs: 2"] == "base.yaml:13"
+    assert found["'*.bias': 1"] == "base.yaml:12"
     assert found["betas: [0.9, 0.999]"] == "default"
     assert found["scheduler: null"] == "default"
     assert found["trackers: []"] == "default"

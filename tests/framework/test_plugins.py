@@ -118,7 +118,8 @@ class TestInstalled:
         result = cli("validate", "needs_it.yaml")
         assert result.code == 2
         assert result.err == (
-            "error: needs_it.yaml:2: model.use: unknown model 'its_model'; there is custom_resnet, torchvision; " + told
+            "error: needs_it.yaml:2: model.use: unknown model 'its_model'; "
+            "there is custom_resnet, torchvision, whitened_convnet; " + told
         )
 
     def test_two_that_offer_the_same_are_refused_by_name(self, install, cli, monkeypatch):

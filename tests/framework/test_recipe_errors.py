@@ -59,7 +59,7 @@ analyzers:
         "r.yaml:3: model.width: unknown setting; did you mean 'widths'?",
         "r.yaml:4: loss: must be a section that names its component: {use: NAME}, got []",
         f"r.yaml:5: scheduler.max_lr: {NO_FINDER}",
-        "r.yaml:6: train.epochs: must be an integer, got true",
+        "r.yaml:6: train.epochs: must be a number, got true",
         "r.yaml:6: train.epoch: unknown setting; did you mean 'epochs'?",
         "r.yaml:7: checkpoint.every_epochs: must be greater than 0, got 0",
         "r.yaml:9: analyzers.0.use: unknown analyzer 'correc'; did you mean 'correct'?",
@@ -69,7 +69,7 @@ analyzers:
 
 def test_a_long_value_is_cut(tmp_path, monkeypatch):
     (line,) = messages(tmp_path, monkeypatch, RECIPE.replace("epochs: 8", f"epochs: {'x' * 500}"))
-    assert line == f'r.yaml:10: train.epochs: must be an integer, got "{"x" * 56}...'
+    assert line == f'r.yaml:10: train.epochs: must be a number, got "{"x" * 56}...'
 
 
 @pytest.mark.parametrize(("file", "name"), [("my résumé!.yaml", "my_r_sum"), ("_.yaml", "run"), ("a.b.yaml", "a.b")])

@@ -17,7 +17,8 @@ sizes = st.integers(1, 400)
 def counted(draw) -> Steps:
     samples, batch_size, drop_last = draw(sizes), draw(sizes), draw(st.booleans())
     assume(samples >= batch_size or not drop_last)
-    return Steps(samples, batch_size, draw(st.integers(1, 5)), draw(st.integers(1, 12)), drop_last)
+    epochs = draw(st.integers(1, 5) | st.floats(0.01, 5))
+    return Steps(samples, batch_size, epochs, draw(st.integers(1, 12)), drop_last)
 
 
 def batches(steps: Steps) -> list[int]:
@@ -70,10 +71,28 @@ def test_the_losses_of_a_group_weigh_one(steps):
 @given(counted())
 def test_a_run_never_steps_too_often_or_too_rarely(steps):
     taken = 0
-    for epoch in range(steps.epochs):
+    for epoch in range(steps.passes):
         assert taken == steps.at_epoch(epoch)
-        taken += sum(steps.ends_group(batch) for batch in range(steps.batches_per_epoch))
-    assert taken == steps.total == steps.at_epoch(steps.epochs)
+        assert steps.batches_in(epoch) > 0
+        assert steps.ends_group(steps.batches_in(epoch) - 1)
+        own = sum(steps.ends_group(batch) for batch in range(steps.batches_in(epoch)))
+        assert own == steps.steps_in(epoch)
+        taken += own
+    assert taken == steps.total == max(1, steps.at_epoch(steps.epochs))
+
+
+def test_a_run_of_whole_epochs_has_no_short_one():
+    steps = Steps(50_000, 512, 24)
+    assert steps.passes == 24
+    assert {steps.batches_in(epoch) for epoch in range(24)} == {98}
+
+
+def test_a_fraction_of_an_epoch_ends_early_at_a_whole_step():
+    steps = Steps(50_000, 1024, 9.9, drop_last=True)
+    assert (steps.per_epoch, steps.total, steps.passes, steps.batches_in(9)) == (48, 475, 10, 43)
+    steps = Steps(100, 10, 1.6, accumulate=3)  # groups of 3, 3, 3 and 1 batches
+    assert (steps.total, steps.passes, steps.batches_in(1)) == (6, 2, 6)
+    assert Steps(100, 10, 1.01).passes == 1  # less than half a step
 
 
 def test_the_s10_recipe():

@@ -1,4 +1,4 @@
-"""EMA and early stopping, driven as the host drives them."""
+"""EMA, lookahead, freezing and early stopping, driven as the host drives them."""
 
 import copy
 import io
@@ -10,6 +10,8 @@ from torch import nn
 from frame import DataInfo, Steps, TrainingRun, UserError
 from frame_plugins.early_stopping import EarlyStopping
 from frame_plugins.ema import EMA
+from frame_plugins.freeze import Freeze
+from frame_plugins.lookahead import Lookahead
 
 
 @pytest.fixture
@@ -95,6 +97,101 @@ class TestEMA:
             run.eval_model.state_dict().values(), resumed.eval_model.state_dict().values(), strict=True
         ):
             assert torch.equal(one, other)
+
+    def test_writes_the_average_back_after_an_epoch_where_that_is_wanted(self, run):
+        callback, plain = EMA(decay=0.5, write_back=True).build(run), EMA(decay=0.5).build(run)
+        for one in (callback, plain):
+            one.on_run_start()
+        for number in range(3):
+            step(run, number)
+            callback.on_step_end()
+            plain.on_step_end()
+        before = {name: value.clone() for name, value in run.model.state_dict().items()}
+        plain.on_epoch_end({})
+        assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
+        callback.on_epoch_end({})
+        average = callback.average.module.state_dict()
+        assert not torch.equal(average["0.weight"], before["0.weight"])
+        assert all(torch.equal(value, average[name]) for name, value in run.model.state_dict().items())
+        step(run, 3)
+        assert not torch.equal(run.model[0].weight, callback.average.module[0].weight)  # a copy, not the same tensors
+
+
+class TestLookahead:
+    """The run takes 6 steps: 2 in each of 3 epochs."""
+
+    def walk(self, run, callback, numbers):
+        for number in numbers:
+            step(run, number)
+            run.step = number + 1
+            callback.on_step_end()
+
+    def floats(self, run):
+        return {name: value.clone() for name, value in run.model.state_dict().items() if value.is_floating_point()}
+
+    @pytest.mark.parametrize(("settings", "keep"), [
+        ({"every": 2}, lambda step: 0.95**2 * (step / 6) ** 3),  # airbench94's
+        ({"every": 2, "decay": 0.5**0.5, "ramp": 0}, lambda step: 0.5),  # Zhang's with alpha = 1/2
+    ])  # fmt: skip
+    def test_the_model_goes_on_from_the_slow_weights(self, run, settings, keep):
+        callback = Lookahead(**settings).build(run)
+        slow = self.floats(run)
+        for number in range(6):
+            step(run, number)
+            fast = self.floats(run)
+            run.step = number + 1
+            callback.on_step_end()
+            if run.step % 2 == 0:
+                slow = {name: keep(run.step) * slow[name] + (1 - keep(run.step)) * fast[name] for name in slow}
+                fast = slow
+            torch.testing.assert_close(self.floats(run), fast)
+        assert {"0.weight", "1.running_var"} <= slow.keys()
+
+    def test_the_run_ends_on_the_slow_weights(self, run):
+        callback = Lookahead(every=4).build(run)
+        self.walk(run, callback, range(4))
+        slow = self.floats(run)
+        self.walk(run, callback, [4])
+        assert not torch.equal(self.floats(run)["0.weight"], slow["0.weight"])
+        self.walk(run, callback, [5])
+        assert all(torch.equal(value, slow[name]) for name, value in self.floats(run).items())
+
+    def test_goes_on_from_a_safely_loaded_checkpoint_to_the_same_bits(self, run):
+        callback = Lookahead(every=2).build(run)
+        self.walk(run, callback, range(3))
+        state, resumed = safely_saved(callback.state_dict()), copy.deepcopy(run)
+        again = Lookahead(every=2).build(resumed)
+        again.load_state_dict(state)
+        for one, its in ((run, callback), (resumed, again)):
+            self.walk(one, its, range(3, 6))
+        assert all(torch.equal(value, self.floats(resumed)[name]) for name, value in self.floats(run).items())
+
+
+class TestFreeze:
+    def test_freezes_after_its_epochs_and_saves_the_gradient(self, run):
+        callback = Freeze(after_epochs={"*.bias": 1, "1.bias": 2, "1.weight": 2}).build(run)
+        trained = []
+        for epoch in range(3):
+            run.epoch = epoch
+            callback.on_epoch_start()
+            before = {name: value.clone() for name, value in run.model.named_parameters()}
+            step(run, epoch)
+            trained.append({name for name, value in run.model.named_parameters() if not value.equal(before[name])})
+        assert trained == [{"0.weight", "0.bias", "1.weight", "1.bias"}, {"0.weight", "1.weight"}, {"0.weight"}]
+
+    def test_a_resumed_run_freezes_what_an_uninterrupted_one_has_frozen(self, run):
+        run.epoch, run.resumed = 2, True
+        Freeze(after_epochs={"0.*": 1}).build(run).on_epoch_start()
+        assert [name for name, one in run.model.named_parameters() if one.requires_grad] == ["1.weight", "1.bias"]
+
+    def test_names_a_pattern_that_matches_nothing(self, run):
+        with pytest.raises(UserError, match=r"no trainable parameter matches '0\.bais'; did you mean '0\.bias'"):
+            Freeze(after_epochs={"0.bais": 1}).build(run)
+
+    def test_must_leave_something_to_train(self, run):
+        with pytest.raises(UserError, match="freezes every parameter before the run's last epoch"):
+            Freeze(after_epochs={"0.*": 1, "1.*": 2}).build(run)
+        Freeze(after_epochs={"0.*": 1, "1.*": 3}).build(run)
 
 
 class TestEarlyStopping:

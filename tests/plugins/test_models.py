@@ -1,4 +1,4 @@
-"""The S10 network against its published table, torchvision's classifiers, the loss and the mirrored evaluation."""
+"""The S10 network against its published table, torchvision's classifiers and the loss."""
 
 import json
 import logging
@@ -14,7 +14,6 @@ from frame import DataInfo, UserError
 from frame_plugins.cross_entropy import CrossEntropy
 from frame_plugins.custom_resnet import CustomResNet
 from frame_plugins.custom_resnet.network import GlobalMaxPool, ResBlock
-from frame_plugins.mirror import Mirror
 from frame_plugins.torchvision_models import TorchvisionModel
 
 
@@ -80,6 +79,14 @@ class TestCustomResNet:
         images = torch.randn(3, 3, 32, 32)
         with torch.no_grad():
             torch.testing.assert_close(original(images), plain(images).softmax(dim=1))
+
+    def test_scale_is_a_factor_of_the_logits(self):
+        plain = CustomResNet(widths=(4, 8, 8, 16)).build(info()).eval()
+        scaled = CustomResNet(widths=(4, 8, 8, 16), scale=0.125).build(info()).eval()
+        scaled.load_state_dict(plain.state_dict())
+        images = torch.randn(3, 3, 32, 32)
+        with torch.no_grad():
+            torch.testing.assert_close(scaled(images), plain(images) / 8)
 
     @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (33, 47, 3), (64, 64, 4)])
     def test_fits_other_sizes_channels_and_classes(self, shape):
@@ -209,12 +216,3 @@ class TestCrossEntropy:
     def test_refuses_a_smoothing_outside_its_range(self, value):
         with pytest.raises(ValidationError):
             CrossEntropy(label_smoothing=value)
-
-
-def test_mirror_is_the_mean_over_the_image_and_its_flip():
-    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
-    images = torch.randn(5, 3, 2, 2)
-    answer = Mirror().build(info())
-    torch.testing.assert_close(answer(model, images), (model(images) + model(images.flip(3))) / 2)
-    torch.testing.assert_close(answer(model, images), answer(model, images.flip(3)))
-    assert not torch.allclose(answer(model, images), model(images))

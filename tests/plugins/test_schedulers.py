@@ -1,8 +1,10 @@
 """Learning-rate schedules: where they peak and end, that no run makes them step too often, that they resume."""
 
 import io
+import json
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 
 from frame import Steps, UserError
 from frame_plugins.one_cycle import OneCycle
+from frame_plugins.piecewise import PiecewiseLinear, Triangular
 from frame_plugins.schedules import Constant, Cosine, Step
 
 S10_STEPS = Steps(samples=50_000, batch_size=512, epochs=24)
@@ -22,6 +25,8 @@ EVERY = [
     Cosine(warmup_epochs=0.5, final_lr=1e-4),
     Step(every_epochs=0.6),
     Constant(warmup_epochs=0.5),
+    PiecewiseLinear(points=((0, 0.2), (0.5, 1), (2, 0.1))),
+    Triangular(start=0.2, peak=0.23, end=0.07),
 ]
 
 
@@ -161,6 +166,57 @@ def test_goes_on_from_a_safely_loaded_checkpoint(component):
     assert len(set(expected)) > 1 or isinstance(component, Constant)
 
 
+class TestPiecewiseLinear:
+    def test_is_david_pages_schedule(self):
+        steps, built = Steps(50_000, 512, 24, drop_last=True), optimizer(lr=0.4)
+        points = ((0, 0), (5, 1), (24, 0))
+        rates = run(built, PiecewiseLinear(points=points).build(built, steps), steps.total)
+        epochs = np.arange(0, 24, 1 / 97)[: steps.total]
+        assert rates == pytest.approx(np.interp(epochs, [0, 5, 24], [0, 0.4, 0]).tolist(), abs=1e-12)
+
+    def test_stays_where_its_points_end_and_begin(self):
+        steps, built = Steps(samples=100, batch_size=10, epochs=3), optimizer(lr=0.1)
+        schedule = PiecewiseLinear(points=((0.5, 0.2), (1, 1), (2, 0.5))).build(built, steps)
+        rates = run(built, schedule, steps.total)
+        assert rates[:6] == pytest.approx([0.02] * 6)
+        assert rates[7] == pytest.approx(0.1 * (0.2 + 0.8 * 2 / 5))
+        assert rates[10] == pytest.approx(0.1)
+        assert rates[20:] == pytest.approx([0.05] * 10)
+
+    @pytest.mark.parametrize(
+        ("points", "says"),
+        [
+            ([[0, 1]], "at least 2"),
+            ([[0, 1], [0, 0.5]], "epochs must rise from point to point, got 0 after 0"),
+            ([[0, 0], [2, 0]], "one factor must be above 0"),
+            ([[0, 1], [1, -1]], "greater than or equal to 0"),
+        ],
+    )
+    def test_refuses_points_that_make_no_line(self, points, says):
+        with pytest.raises(ValidationError, match=says):
+            PiecewiseLinear.model_validate_json(json.dumps({"points": points}), strict=True)
+
+    def test_says_what_a_run_does_not_reach_or_spends_without_a_rate(self):
+        schedule = PiecewiseLinear(points=((0, 0), (5, 1), (24, 0)))
+        (short,), whole, (long,) = (list(schedule.review(epochs)) for epochs in (9.9, 24, 30))
+        assert short.message == "train.epochs is 9.9: the points from epoch 24 on are not reached"
+        assert whole == []
+        assert long.message == "train.epochs is 30: after epoch 24 the rate is 0"
+        assert short.level == long.level == "warning"
+
+    def test_triangular_is_airbenchs_triangle(self):
+        """The line through (0, start), (int(peak * total), 1), (total, end), at each step's number."""
+        steps, built = Steps(50_000, 1024, 9.9, drop_last=True), optimizer(lr=1.5)
+        rates = run(built, Triangular(start=0.2, peak=0.23, end=0.07).build(built, steps), 475)
+        expected = 1.5 * np.interp(np.arange(475), [0, int(0.23 * 475), 475], [0.2, 1, 0.07])
+        assert rates == pytest.approx(expected.tolist())
+        assert built.param_groups[0]["lr"] == pytest.approx(1.5 * 0.07)
+
+    def test_triangular_of_few_steps_begins_at_its_peak(self):
+        built, steps = optimizer(lr=0.1), Steps(30, 10, 1)
+        assert run(built, Triangular(peak=0.2, end=0).build(built, steps), 3) == pytest.approx([0.1, 0.2 / 3, 0.1 / 3])
+
+
 class TestSimpleSchedules:
     STEPS = Steps(samples=100, batch_size=10, epochs=4)
 
@@ -185,11 +241,21 @@ class TestSimpleSchedules:
         rates = self.rates(Step(every_epochs=1.5, gamma=0.5))
         assert rates == pytest.approx([0.1] * 15 + [0.05] * 15 + [0.025] * 10)
 
+    @pytest.mark.parametrize("component", EVERY, ids=str)
+    def test_each_parameter_group_keeps_its_ratio_to_the_first(self, component):
+        groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (0.1, 6.4, 0.01)]
+        built = torch.optim.SGD(groups, lr=0.1)
+        schedule = component.build(built, self.STEPS)
+        for _ in range(self.STEPS.total):
+            first, *others = [group["lr"] for group in built.param_groups]
+            assert others == pytest.approx([64 * first, 0.1 * first])
+            run(built, schedule, 1)
+
     def test_each_parameter_group_keeps_its_own_rate(self):
         groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (0.1, 1.0)]
         built = torch.optim.SGD(groups, lr=0.1)
         run(built, Cosine(final_lr=0.05).build(built, self.STEPS), 40)
-        assert [group["lr"] for group in built.param_groups] == pytest.approx([0.05, 0.05])
+        assert [group["lr"] for group in built.param_groups] == pytest.approx([0.05, 0.5])
 
     @pytest.mark.parametrize("component", [Cosine, Constant])
     def test_a_warm_up_must_leave_something_of_the_run(self, component):

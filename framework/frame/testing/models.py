@@ -119,6 +119,24 @@ class ModelContract(ComponentContract):
         message = "answers differently with its weights loaded: keep all it has learnt in parameters and buffers"
         require(same, f"{self.name} {message}")
 
+    def test_init_from_data_is_repeatable(self) -> None:
+        """For a module that has that method: the host calls it once, on training images (N, C, H, W)."""
+        first, second = self.build(), self.build()
+        images = self.inputs(64)
+        given = images.clone()
+        for model in (first, second):
+            init: Any = getattr(model, "init_from_data", None)
+            if init is None:
+                return
+            with rng_untouched(), torch.no_grad(), doing(f"init_from_data() of {self.name}"):
+                init(images)
+        require(torch.equal(images, given), f"init_from_data() of {self.name} changes the images: work on a copy")
+        where = difference(weights(first), weights(second))
+        message = "comes to other weights the second time: take no random numbers, or from a generator of its own"
+        require(where is None, f"init_from_data() of {self.name} {message}; {where} differs")
+        for name, value in first.state_dict().items():
+            require(bool(value.isfinite().all()), f"init_from_data() of {self.name} leaves {name} not finite")
+
     def test_can_be_copied(self) -> None:
         """As the LR finder and moving averages do."""
         model = self.build().eval()

@@ -153,8 +153,8 @@ class SchedulerContract(ComponentContract):
             require(moving, f"{self.name} gives every step the learning rate 0: nothing would train")
 
     def test_fits_runs_of_any_length(self) -> None:
-        """Of one step, as a dry run is, of one epoch, and with a short last group of accumulated batches."""
-        for steps in (Steps(16, 16, 1), Steps(64, 16, 1), Steps(50, 16, 5, accumulate=3)):
+        """Of one step, as a dry run is, of one epoch, of a fraction, and with a short last group of batches."""
+        for steps in (Steps(16, 16, 1), Steps(64, 16, 1), Steps(64, 16, 1.6), Steps(50, 16, 5, accumulate=3)):
             advice = "ask `steps` how long the run is; the host calls step() after each of its steps"
             with doing(f"{self.name} in a run of {steps.total} steps", advice):
                 optimizer = self.optimizers()[0]

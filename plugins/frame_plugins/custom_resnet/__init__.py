@@ -24,6 +24,8 @@ class CustomResNet(ModelComponent):
 
     widths: tuple[Width, Width, Width, Width] = (64, 128, 256, 512)
     """Channels after the preparation layer and after layers 1, 2 and 3."""
+    scale: float = Field(1.0, gt=0)
+    """Factor of the logits. Page's ResNet-9 has 0.125, without which his learning rates are too high."""
     softmax: bool = False
     """Ends the network in a softmax, on which cross-entropy then applies its own. A mistake, kept for one purpose: the
     original notebook was run that way (its loss cannot fall below 1.4612), and its run can be repeated exactly."""
@@ -36,7 +38,7 @@ class CustomResNet(ModelComponent):
             )
         from .network import CustomResNetModule
 
-        return CustomResNetModule(self.widths, data.channels, data.num_classes, self.softmax)
+        return CustomResNetModule(self.widths, data.channels, data.num_classes, self.softmax, self.scale)
 
     def cam_layers(self) -> Sequence[str]:
         return ("layer1", "res1", "layer2", "res2")

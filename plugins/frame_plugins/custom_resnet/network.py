@@ -48,7 +48,12 @@ class CustomResNetModule(nn.Module):
     """
 
     def __init__(
-        self, widths: tuple[int, int, int, int], channels: int, num_classes: int, softmax: bool = False
+        self,
+        widths: tuple[int, int, int, int],
+        channels: int,
+        num_classes: int,
+        softmax: bool = False,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         prep, width1, width2, width3 = widths
@@ -60,10 +65,12 @@ class CustomResNetModule(nn.Module):
         self.res2 = ResBlock(width3)
         self.pool = GlobalMaxPool()  # (512, 1, 1)
         self.classifier = nn.Conv2d(width3, num_classes, kernel_size=1, bias=False)  # (10, 1, 1)
-        self.softmax = softmax
+        self.softmax, self.scale = softmax, scale
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.res1(self.layer1(self.prep(images)))
         x = self.res2(self.layer3(self.layer2(x)))
         logits = self.classifier(self.pool(x)).flatten(1)  # (N, num_classes)
+        if self.scale != 1:  # the S10 network has no such factor, and its graph none to show
+            logits = logits * self.scale
         return logits.softmax(dim=1) if self.softmax else logits

@@ -25,7 +25,7 @@ class OneCycle(SchedulerComponent):
     replaces_lr = True
 
     max_lr: LearningRate = "auto"
-    """The highest learning rate."""
+    """The highest learning rate: of the first parameter group, to which the others keep their ratio."""
     peak_epoch: float | None = Field(None, gt=0)
     """Epochs until the maximum; without it, 30 % of the run. A shorter run is the beginning of the rise."""
     div_factor: float = Field(25.0, ge=1)
@@ -38,7 +38,7 @@ class OneCycle(SchedulerComponent):
     """Moves the momentum (Adam: the first beta) from 0.95 down to 0.85 and back, against the learning rate. It does
     nothing for an optimizer without momentum."""
 
-    def review(self, epochs: int) -> Iterable[Problem]:
+    def review(self, epochs: float) -> Iterable[Problem]:
         if self.peak_epoch is not None and self.peak_epoch >= epochs:
             message = f"the peak is at epoch {self.peak_epoch:g} and train.epochs is {epochs}: the rate only rises"
             yield Problem(message, "peak_epoch", level="warning")
@@ -51,9 +51,10 @@ class OneCycle(SchedulerComponent):
         peak_epoch = 0.3 * steps.epochs if self.peak_epoch is None else self.peak_epoch
         peak = steps.at_epoch(peak_epoch)
         total = steps.total if peak_epoch < steps.epochs else peak + 1
+        rates = [group["lr"] for group in optimizer.param_groups]
         return OneCycleSchedule(
             optimizer,
-            max_lr=self.max_lr,
+            max_lr=[self.max_lr * (rate / rates[0]) for rate in rates],
             total_steps=total,
             pct_start=peak / total if peak > 1 else 0.0,  # in less than two steps nothing rises
             anneal_strategy=self.anneal,

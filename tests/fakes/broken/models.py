@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from frame.testing import TinyNet
 
-from .common import net
+from .common import COUNT, net
 
 
 class Net(TinyNet):
@@ -69,6 +69,21 @@ def grey_only(self, data):
     return TinyNet(1, data.num_classes)
 
 
+class Takes(TinyNet):
+    """Takes its first weights from the images in some way."""
+
+    def __init__(self, data, way):
+        super().__init__(data.channels, data.num_classes)
+        self.way = way
+
+    def init_from_data(self, images):
+        self.way(self.head.weight, images)
+
+
+def takes(way):
+    return lambda self, data: Takes(data, way)
+
+
 MODELS = [
     ("answers_a_batch_of_any_size", "size the last layer by data.num_classes", lambda self, data: TinyNet(data.channels, 7)),
     ("answers_a_batch_of_any_size", "3 channels raised RuntimeError", grey_only),
@@ -84,6 +99,9 @@ MODELS = [
     ("every_parameter_gets_a_gradient", "no trainable parameter", frozen),
     ("every_parameter_gets_a_gradient", "is not finite: look for a 0/0", model(lambda net, logits: (logits - logits.detach()).sqrt() + logits)),
     ("weights_come_back", "keep all it has learnt in parameters and buffers", lambda self, data: Forgetful(data)),
+    ("init_from_data_is_repeatable", "changes the images: work on a copy", takes(lambda weight, images: images.mul_(2))),
+    ("init_from_data_is_repeatable", "take no random numbers", takes(lambda weight, images: weight.fill_(next(COUNT)))),
+    ("init_from_data_is_repeatable", "leaves head.weight not finite", takes(lambda weight, images: weight.div_(0))),
     ("can_be_copied", "keep no tensor with a history", with_history),
 ]  # fmt: skip
 
