@@ -111,7 +111,9 @@ def test_what_must_not_change_the_result_does_not(cli, tmp_path):
 
 @pytest.mark.parametrize("when", ["step=1", "step=12", "step=19", "epoch=1", "epoch=2"])
 def test_interrupted_and_resumed_ends_with_the_same_bytes(cli, tmp_path, when):
+    transforms = "[{use: random_crop}, {use: random_flip, alternate: true}, {use: cutmix}, {use: mixup}]"
     settings = ["model.norm=true", "train.accumulate=1", "callbacks.0.use=ema", "callbacks.0.decay=0.9"]
+    settings += [f"data.train_transforms={transforms}"]
     assert cli("run", TINY, *settings, "--out", "whole").code == 0
     whole = next((tmp_path / "whole" / "tiny").iterdir())
 
