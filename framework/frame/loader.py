@@ -1,11 +1,11 @@
-"""From a split to batches on the device: gather, per-sample transforms, move, batched transforms, normalise."""
+"""From a split to batches on the device: read or gather, move, batched transforms, normalise."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property, partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,11 +13,12 @@ from torch import Tensor
 
 from .data import Split
 from .device import Backend
-from .randomness import Draws, Indices, epoch_order, sample_rng
+from .fetch import Fetch, Fetched, SampleFunction
+from .randomness import Draws, Indices, epoch_order
+from .resident import Resident, settle
+from .workers import Workers
 
-SampleFunction = Callable[[Any, np.random.Generator], np.ndarray]
 BatchFunction = Callable[[Tensor, Tensor, Draws], tuple[Tensor, Tensor]]
-Raw = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C), targets (N,)
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,15 @@ class Normalize:
         self.std = torch.tensor(std, device=device).mul_(255).view(1, -1, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
+        if self.mean.shape[1:] != images.shape[1:]:
+            self.mean, self.std = (_as_large(values, images) for values in (self.mean, self.std))
         return images.float().sub_(self.mean).div_(self.std)
+
+
+def _as_large(values: Tensor, images: Tensor) -> Tensor:
+    """Repeat values (1, C, ., .) to the size of one image: the CPU is 6 times as fast where only N is broadcast."""
+    whole = values[:, :, :1, :1].expand(1, *images.shape[1:])
+    return whole.contiguous(memory_format=torch.channels_last)
 
 
 def scale(images: Tensor) -> Tensor:
@@ -47,33 +56,13 @@ def scale(images: Tensor) -> Tensor:
     return images.float().div_(255) if images.dtype == torch.uint8 else images
 
 
-class Fetch:
-    """Reads the images of a batch and passes each through the per-sample transforms; runs in the loader's workers."""
-
-    def __init__(self, split: Split, transforms: Sequence[SampleFunction], seed: int, epoch: int) -> None:
-        self.split, self.transforms, self.seed, self.epoch = split, transforms, seed, epoch
-
-    def __getitem__(self, indices: Indices) -> Raw:
-        return self.images(indices), self.split.targets[indices]
-
-    def images(self, indices: Indices) -> np.ndarray:
-        """Return (N, H, W, C), uint8 unless a transform made them float."""
-        if not self.transforms and isinstance(self.split.images, np.ndarray):
-            return self.split.images[indices]
-        return np.stack([self._image(int(index)) for index in indices])
-
-    def _image(self, index: int) -> np.ndarray:
-        image = self.split.images[index]
-        if self.transforms:
-            rng = sample_rng(self.seed, self.epoch, index)
-            for transform in self.transforms:
-                image = transform(image, rng)
-        return image
-
-
 @dataclass(frozen=True)
 class Pipeline:
-    """One split with all that its images pass through on their way into the model."""
+    """One split with all that its images pass through on their way into the model.
+
+    mode: as `data.pipeline`. Where it allows, images that are one array and have no per-sample transforms are gathered
+    without workers, on an accelerator that has room for them.
+    """
 
     split: Split
     sample_transforms: Sequence[SampleFunction]
@@ -83,6 +72,7 @@ class Pipeline:
     batch_size: int
     seed: int
     workers: int = 0
+    mode: Literal["auto", "device", "workers"] = "auto"
 
     def training(self, epoch: int, batches: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch in its own order, from batch number `start` on."""
@@ -107,45 +97,43 @@ class Pipeline:
         return self.backend.order(self.normalize(images))
 
     def _transformed(self, indices: Indices, epoch: int) -> tuple[Tensor, Tensor]:
-        raw = Fetch(self.split, self.sample_transforms, self.seed, epoch)[indices]
-        return self._on_device(raw, indices, epoch, 0)
+        return self._on_device(self._fetch(epoch)[indices], indices, epoch, 0)
 
     def _batches(self, order: Indices, epoch: int, numbers: range) -> Iterator[Batch]:
         parts = [order[number * self.batch_size : (number + 1) * self.batch_size] for number in numbers]
-        fetch = Fetch(self.split, self.sample_transforms, self.seed, epoch)
-        for number, indices, raw in zip(numbers, parts, self._fetched(fetch, parts), strict=True):
-            images, targets = self._on_device(raw, indices, epoch, number)
+        for number, indices, fetched in zip(numbers, parts, self._fetched(epoch, parts), strict=True):
+            images, targets = self._on_device(fetched, indices, epoch, number)
             yield Batch(self.backend.order(self.normalize(images)), targets)
 
-    def _fetched(self, fetch: Fetch, parts: list[Indices]) -> Iterable[Raw]:
-        if not self.workers:
-            return (fetch[indices] for indices in parts)
-        # Without a generator of its own the loader would draw from torch's global one.
-        return torch.utils.data.DataLoader(
-            fetch,  # type: ignore[arg-type]  # any object with __getitem__ serves
-            sampler=parts,
-            batch_size=None,
-            num_workers=self.workers,
-            collate_fn=_as_it_is,  # type: ignore[arg-type]
-            generator=torch.Generator(),
-            worker_init_fn=_obey_the_loader,
-        )
+    def _fetched(self, epoch: int, parts: list[Indices]) -> Iterable[Fetched]:
+        if self.workers and not self.gathers:
+            return self._processes.read(epoch, parts)
+        source = self.resident or self._fetch(epoch)
+        return (source[indices] for indices in parts)
 
-    def _on_device(self, raw: Raw, indices: Indices, epoch: int, number: int) -> tuple[Tensor, Tensor]:
+    @property
+    def gathers(self) -> bool:
+        """Whether a batch is taken from one array as it is, so that workers have nothing to do."""
+        return self.mode != "workers" and not self.sample_transforms and isinstance(self.split.images, np.ndarray)
+
+    @cached_property
+    def resident(self) -> Resident | None:
+        """The split on its accelerator, if it can be there. Raises UserError if it must and cannot."""
+        return settle(self.split, self.backend.device, must=self.mode == "device") if self.gathers else None
+
+    @cached_property
+    def _fetch(self) -> Callable[[int], Fetch]:
+        return partial(Fetch, self.split, self.sample_transforms, self.seed)
+
+    @cached_property
+    def _processes(self) -> Workers:
+        return Workers(self._fetch, self.workers, pinned=self.backend.device.type == "cuda")
+
+    def _on_device(self, fetched: Fetched, indices: Indices, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         device = self.backend.device
-        images = torch.from_numpy(raw[0]).to(device, non_blocking=True).permute(0, 3, 1, 2)  # (N, C, H, W)
-        targets = torch.from_numpy(raw[1]).to(device, non_blocking=True)
+        images = torch.as_tensor(fetched.images).to(device, non_blocking=True).permute(0, 3, 1, 2)  # (N, C, H, W)
+        targets = torch.as_tensor(fetched.targets).to(device, non_blocking=True)
         for place, transform in enumerate(self.batch_transforms):
             draws = Draws(self.seed, epoch, number, place, len(self.split), indices, device)
             images, targets = transform(images, targets, draws)
         return images, targets
-
-
-def _as_it_is(batch: Raw) -> Raw:
-    return batch
-
-
-def _obey_the_loader(_worker: int) -> None:
-    """Leave Ctrl-C to the training process, and end at the loader's SIGTERM: a worker inherits other handlers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

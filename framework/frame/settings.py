@@ -66,6 +66,10 @@ class DataSettings(Settings):
     """Normalise pixels by the dataset's mean and std (true), by these, or only scale them to [0, 1] (false)."""
     workers: int = Field(default=0, ge=0)
     """Processes that run per-sample transforms; 0 runs them in the training process."""
+    pipeline: Literal["auto", "device", "workers"] = "auto"
+    """Where batches are made. device: gathered from one array, which stays on an accelerator; there are batched
+    transforms only. workers: read by processes (`data.workers`), image by image. auto: the first where images,
+    transforms and memory allow it, else the second."""
     train_transforms: tuple[Node, ...] = ()
     """Augmentation of training images, in order: per-sample transforms first, then batched ones."""
     eval_transforms: tuple[Node, ...] = ()
