@@ -11,7 +11,6 @@ from math import sqrt
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from frame import BatchDraws
 
@@ -66,5 +65,6 @@ def span(centre: float, share: float, size: int) -> slice:
 
 def mix(targets: Tensor, share: float, classes: int) -> Tensor:
     """Return share * own + (1 - share) * neighbour's targets as probabilities (N, classes)."""
-    own = targets if targets.ndim == 2 else functional.one_hot(targets, classes).float()
-    return torch.lerp(neighbours(own), own, share)
+    if targets.ndim == 1:  # torch's one_hot reads the largest target back
+        targets = (targets[:, None] == torch.arange(classes, device=targets.device)).float()
+    return torch.lerp(neighbours(targets), targets, share)
