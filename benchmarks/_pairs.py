@@ -62,7 +62,9 @@ def print_ratios(found: Found, base: str, unit: str, form: str = ".3f") -> None:
 
 def print_conditions(rounds: int) -> None:
     """Print what the figures depend on besides the code."""
-    print(f"\n{rounds} rounds, {date.today()}, {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(
+        f"\n{rounds} rounds, {date.today()}, {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
 
 
 def processor() -> str:
