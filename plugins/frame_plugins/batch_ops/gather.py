@@ -43,9 +43,10 @@ def take(view: Tensor, top: Tensor, left: Tensor) -> Tensor:
     return torch.from_numpy(taken).view(view.dtype)
 
 
-def put(view: Tensor, top: Tensor, left: Tensor, values: Tensor) -> None:
-    """Write one window of each image, on the CPU. What is written is `pixels`, of which `view` is a view."""
-    array(view)[np.arange(len(view)), top.numpy(), left.numpy()] = array(values)
+def fill(view: Tensor, top: Tensor, left: Tensor, chosen: Tensor, colour: Tensor) -> None:
+    """Fill one window of each image that is `chosen`, (N,) bool, on the CPU. colour: (C,)."""
+    numbers = np.flatnonzero(chosen.numpy())
+    array(view)[numbers, top.numpy()[numbers], left.numpy()[numbers]] = array(colour)
 
 
 def mirror(pixels: Tensor, chosen: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from frame import BatchDraws, UserError
 
-from .gather import as_given, mirror, on_cpu, pixels_last, put, take, windows
+from .gather import as_given, fill, mirror, on_cpu, pixels_last, take, windows
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,9 @@ class CutoutOp:
         return cover(images, top, left, chance < self.p), targets
 
     def _write(self, images: Tensor, top: Tensor, left: Tensor, chosen: Tensor) -> Tensor:
-        """Write the squares and nothing else: twice as fast as a mask on the CPU, and no more than that elsewhere."""
+        """Write the squares and nothing else: several times as fast as a mask on the CPU."""
         pixels = pixels_last(images).clone()
-        squares = windows(pixels, self.size, self.size)
-        colour = torch.tensor(self.fill, dtype=images.dtype)
-        covered = torch.where(chosen[:, None, None, None], colour, take(squares, top, left))  # (N, size, size, C)
-        put(squares, top, left, covered)
+        fill(windows(pixels, self.size, self.size), top, left, chosen, torch.tensor(self.fill, dtype=images.dtype))
         return as_given(pixels, images)
 
     def _mask(self, images: Tensor, top: Tensor, left: Tensor, chosen: Tensor) -> Tensor:
