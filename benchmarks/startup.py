@@ -1,8 +1,4 @@
-"""How long the command takes to start, against `import torch`: `uv run python benchmarks/startup.py`.
-
-Each round times every command once, one after the other, so that the machine's drift falls on all alike. The ratio of a
-round is the command's time over that of `import torch` in the same round.
-"""
+"""How long the command takes to start, against `import torch`: `uv run python benchmarks/startup.py`."""
 
 from __future__ import annotations
 
@@ -10,10 +6,11 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from statistics import median
 
-ROUNDS = 9
+from _pairs import arguments, interleaved, print_ratios
+
 RECIPE = Path(__file__).parents[1] / "recipes" / "s10_resnet.yaml"
 FRAME = [str(Path(sys.executable).parent / "frame")]
 COMMANDS = {
@@ -37,14 +34,10 @@ def seconds(command: list[str]) -> float:
 
 def main() -> None:
     """Time the commands and print the table."""
-    for command in COMMANDS.values():  # fills the disk cache and the bytecode
-        seconds(command)
-    rounds = [{name: seconds(command) for name, command in COMMANDS.items()} for _ in range(ROUNDS)]
-    print(f"{'command':<20}{'median s':>10}{'/ import torch: median':>26}{'min':>8}{'max':>8}   ({ROUNDS} rounds)")
-    for name in COMMANDS:
-        ratios = [one[name] / one["import torch"] for one in rounds]
-        spread = f"{median(ratios):>26.3f}{min(ratios):>8.3f}{max(ratios):>8.3f}"
-        print(f"{name:<20}{median(one[name] for one in rounds):>10.3f}{spread}")
+    pairs = arguments(__doc__, pairs=9).parse_args().pairs
+    candidates = {name: partial(seconds, command) for name, command in COMMANDS.items()}
+    interleaved(candidates, 1)  # fills the disk cache and the bytecode
+    print_ratios(interleaved(candidates, pairs), "import torch", "s")
 
 
 if __name__ == "__main__":

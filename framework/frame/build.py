@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -146,8 +147,13 @@ def _pipeline(
         component: Any = named.component
         with blame("transform", named):
             (batches if isinstance(component, BatchTransform) else samples).append(component.build(data.info))
-    normalize = _normalization(recipe, data, backend)
-    return Pipeline(split, samples, batches, normalize, backend, batch_size, recipe.seed, recipe.data.workers)
+    settings, normalize = recipe.data, _normalization(recipe, data, backend)
+    if settings.pipeline == "device" and not isinstance(split.images, np.ndarray):
+        message = f"device needs images that are one array, and '{recipe.dataset.use}' reads them one by one; take auto"
+        raise UserError(f"data.pipeline: {message}")
+    return Pipeline(
+        split, samples, batches, normalize, backend, batch_size, recipe.seed, settings.workers, settings.pipeline
+    )
 
 
 def _normalization(recipe: Recipe, data: DataSplits, backend: Backend) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -180,6 +186,8 @@ def _rehearse(parts: Parts) -> None:
         for section, pipeline in (("data.train_transforms", parts.training), ("data.eval_transforms", parts.test)):
             with blame(section):
                 images = pipeline.inputs(range(min(2, len(pipeline.split))))
+        for pipeline in (parts.training, parts.watched, parts.test):
+            pipeline.resident  # noqa: B018 - now rather than at the first epoch: there may be no room
         with blame("model", named), parts.backend.autocast():
             shape = tuple(parts.model.eval()(images).shape)
     if shape != (len(images), classes):

@@ -69,7 +69,8 @@ class Bar:
         self.progress.update(self.task, completed=done, total=total)
 
     def advance(self) -> None:
-        self.progress.advance(self.task)
+        if not self.progress.disable:
+            self.progress.advance(self.task)
 
     def status(self, text: str) -> None:
         self.progress.update(self.task, status=text)

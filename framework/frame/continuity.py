@@ -15,7 +15,7 @@ from .yamlfile import Key, quoted
 FREE = (
     *[(section,) for section in ("trackers", "analyzers", "plugins")],
     *[("checkpoint", name) for name in ("every_epochs", "every_steps", "every_minutes")],
-    *[("data", name) for name in ("root", "workers")],
+    *[("data", name) for name in ("root", "workers", "pipeline")],
     ("train", "device"),
 )
 """Settings that may change on the way: they leave no mark on weights and metrics. Another device may, and is warned of;

@@ -117,8 +117,14 @@ def momentum(group: Mapping[str, Any]) -> float | None:
 class BatchDraws(Protocol):
     """The randomness of one batch. It depends on (seed, epoch, sample) or (seed, epoch, step) and on nothing else."""
 
-    def per_sample(self, columns: int) -> Tensor:
-        """Return (N, columns) float32 in [0, 1) on the images' device, a row per sample of the batch."""
+    epoch: int
+    """The epoch that the batch belongs to, from 0."""
+
+    def per_sample(self, columns: int, epoch: int | None = None) -> Tensor:
+        """Return (N, columns) float32 in [0, 1) on the images' device, a row per sample of the batch.
+
+        epoch: whose draws, if not those of this epoch; a fixed one gives a sample the same numbers in every epoch.
+        """
 
     def per_batch(self) -> np.random.Generator:
         """Return a generator for draws that belong to the batch as a whole, such as mixup's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,9 @@ class Backend:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context of a forward pass."""
-        return torch.autocast(self.device.type, dtype=self.amp_dtype, enabled=self.amp_dtype is not None)
+        if self.amp_dtype is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.amp_dtype)
 
     def place(self, module: nn.Module) -> nn.Module:
         """Move a module to the device, in the chosen memory order."""

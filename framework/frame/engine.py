@@ -88,7 +88,8 @@ def train_epoch(job: Job, events: Events) -> None:
             loss = job.loss(logits, batch.targets)
         number, job.batch = job.batch, job.batch + 1
         share = steps.batch_samples(number) / steps.group_samples(number)  # of the batches accumulated to this step
-        job.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
+        part = loss if share == 1 else loss * share
+        job.scaler.scale(part).backward()  # type: ignore[no-untyped-call]
         job.meter.add(loss, logits, batch.targets, run.step + 1, (run.lr, run.momentum))
         if steps.ends_group(number):
             logged = (run.step + 1) % job.log_every == 0

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .data import Split
 from .errors import FrameError, RunFailed
@@ -29,12 +31,20 @@ class Unread:
 
 @dataclass(frozen=True)
 class Fetched:
-    """images: (N, H, W, C), uint8 unless a transform made them float. targets, indices: (N,), of the images read."""
+    """images: (N, H, W, C), uint8 unless a transform made them float. targets, indices: (N,), of the images read.
 
-    images: np.ndarray
-    targets: np.ndarray
+    Images and targets are arrays, or tensors on a device.
+    """
+
+    images: np.ndarray | Tensor
+    targets: np.ndarray | Tensor
     indices: Indices
     unread: tuple[Unread, ...] = ()
+
+    def pin_memory(self) -> Fetched:
+        """Return it in pinned memory, from which copies to a GPU wait for nothing: torch's loader calls this."""
+        pinned = (torch.as_tensor(part).pin_memory() for part in (self.images, self.targets))
+        return replace(self, images=next(pinned), targets=next(pinned))
 
 
 class Fetch:

@@ -55,9 +55,10 @@ class Draws:
         self.samples, self.indices, self.device = samples, indices, device
         self.calls = 0
 
-    def per_sample(self, columns: int) -> Tensor:
+    def per_sample(self, columns: int, epoch: int | None = None) -> Tensor:
         """Return (N, columns) float32 in [0, 1): rows of a table drawn for the whole epoch, by sample."""
-        table = _table(self.seed, self.epoch, self.transform, self.calls, self.samples, columns)
+        epoch = self.epoch if epoch is None else epoch
+        table = _table(self.seed, epoch, self.transform, self.calls, self.samples, columns)
         self.calls += 1
         return torch.from_numpy(table[self.indices]).to(self.device, non_blocking=True)
 

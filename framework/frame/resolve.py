@@ -169,6 +169,9 @@ class _Check:
         rest = {name: value for name, value in node.items() if name not in DATA_KEYS}
         settings, problems = validate(DataSettings, own, ("data",), self.source)
         self.problems += problems
+        if settings and settings.pipeline == "workers" and not settings.workers:
+            message = "is workers, and there are none: say how many, as in data.workers=2, or take auto"
+            self.problems.append(self.source.problem(("data", "pipeline"), message))
         if settings:
             self.metrics = [f"{split}/{name}" for split in ("train", settings.watched) for name in ("loss", "acc")]
         return settings, self.one(rest, ("data",), self.plugins.registries.datasets, DATA_KEYS)
@@ -182,10 +185,16 @@ class _Check:
             use = node.get("use") if isinstance(node, dict) else None
             if not isinstance(use, str) or use not in registry:
                 continue
-            if batched and not issubclass(registry[use], BatchTransform):
-                message = f"'{use}' works on single images and cannot stand after a batched transform; move it up"
-                self.problems.append(self.source.problem(("data", name, index, "use"), message))
-            batched = batched or issubclass(registry[use], BatchTransform)
+            if issubclass(registry[use], BatchTransform):
+                batched = True
+                continue
+            single, place = f"'{use}' works on single images", ("data", name, index, "use")
+            if batched:
+                message = f"{single} and cannot stand after a batched transform; move it up"
+                self.problems.append(self.source.problem(place, message))
+            if data.get("pipeline") == "device":
+                message = f"{single}, and data.pipeline is device; take batched transforms, or data.pipeline=auto"
+                self.problems.append(self.source.problem(place, message))
         return self.many(data, ("data", name), registry)
 
     def rates_are_known(self, parts: dict[str, Any]) -> None:
@@ -268,6 +277,9 @@ def _odd_together(recipe: Recipe, source: Source) -> Iterator[Problem]:
     if recipe.checkpoint.mode and recipe.monitor_mode != ("min" if recipe.monitor.endswith("/loss") else "max"):
         message = f"is {recipe.checkpoint.mode}, so that the worst {recipe.monitor} counts as the best; leave mode out"
         yield source.problem(("checkpoint", "mode"), message, "warning")
+    if recipe.data.pipeline == "device" and recipe.data.workers:
+        message = "has no effect: data.pipeline is device, which needs none"
+        yield source.problem(("data", "workers"), message, "warning")
     if (recipe.train.device, recipe.train.precision) == ("cpu", "fp16"):
         message = "most CPUs compute in fp16 more slowly than in fp32, and it overflows sooner; auto takes what suits"
         yield source.problem(("train", "precision"), message, "warning")

@@ -75,6 +75,10 @@ class DataSettings(Settings):
     """What to do where a training image cannot be read: stop the run, or leave the image out of its batch, with a
     warning and their number in run.json. Images of the test or validation set always stop it: results over fewer images
     do not compare. So does what the dataset itself refuses at the start."""
+    pipeline: Literal["auto", "device", "workers"] = "auto"
+    """Where batches are made. device: gathered from one array, which stays on an accelerator; there are batched
+    transforms only. workers: read by processes (`data.workers`), image by image. auto: the first where images,
+    transforms and memory allow it, else the second."""
     train_transforms: tuple[Node, ...] = ()
     """Augmentation of training images, in order: per-sample transforms first, then batched ones."""
     eval_transforms: tuple[Node, ...] = ()

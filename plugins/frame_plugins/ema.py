@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from frame import Callback, CallbackComponent, Component, TrainingRun, hookimpl
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class EMA(CallbackComponent):
@@ -28,20 +31,40 @@ class MovingAverage(Callback):
     def __init__(self, run: TrainingRun, decay: float) -> None:
         from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-        self.run = run
-        self.average = AveragedModel(run.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+        self.run, self.began = run, False
+        self.update: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(run.model, multi_avg_fn=self.update, use_buffers=True)
+        self.groups: list[tuple[list[Tensor], list[Tensor]]] = []
 
     def on_run_start(self) -> None:
         self.run.eval_model = self.average.module
+        pairs = list(zip(tensors(self.average.module), tensors(self.run.model), strict=True))
+        for dtype in {own.dtype for own, _ in pairs}:
+            same = [pair for pair in pairs if pair[0].dtype == dtype]
+            self.groups.append(([own for own, _ in same], [new for _, new in same]))
 
     def on_step_end(self) -> None:
-        self.average.update_parameters(self.run.model)
+        """Do what AveragedModel.update_parameters does, which reads back at each step whether it is the first."""
+        for own, new in self.groups:
+            if self.began:
+                self.update(own, new, self.average.n_averaged)
+            else:
+                for average, value in zip(own, new, strict=True):
+                    average.copy_(value)
+        self.began = True
+        self.average.n_averaged += 1
 
     def state_dict(self) -> dict[str, Any]:
         return self.average.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.average.load_state_dict(state)
+        self.began = bool(self.average.n_averaged)
+
+
+def tensors(module: nn.Module) -> list[Tensor]:
+    """Return a module's parameters and buffers, without gradients."""
+    return [tensor.detach() for tensor in (*module.parameters(), *module.buffers())]
 
 
 class WrittenBack(MovingAverage):

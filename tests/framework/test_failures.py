@@ -121,6 +121,13 @@ def test_an_image_that_cannot_be_read_is_named(cli, tmp_path):
     assert "Traceback" not in result.err
 
 
+def test_images_that_are_read_one_by_one_cannot_stay_on_the_device(cli, tmp_path):
+    result = cli("run", TINY, "data.use=lazy_digits", "data.pipeline=device")
+    message = "device needs images that are one array, and 'lazy_digits' reads them one by one; take auto"
+    assert (result.code, result.err) == (2, f"error: data.pipeline: {message}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_classes_is_an_error(cli, tmp_path):
     (tmp_path / "pets" / "train").mkdir(parents=True)
     (tmp_path / "pets" / "test").mkdir()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
 
-from frame import Split
+from frame import Split, UserError
 from frame.device import Backend
 from frame.loader import Normalize, Pipeline, scale
 from frame.randomness import Draws, epoch_order, sample_rng
+from frame.resident import hold, settle
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
@@ -25,9 +28,15 @@ def noise(images, targets, draws):
     return images + draws.per_sample(1)[:, :, None, None], targets
 
 
-def pipeline(split=SPLIT, samples=(), batches=(), normalize=scale, batch_size=4, workers=0, channels_last=True):
+def process(image, rng):
+    return np.full(image.shape, os.getpid(), dtype=np.float32)
+
+
+def pipeline(
+    split=SPLIT, samples=(), batches=(), normalize=scale, batch_size=4, workers=0, channels_last=True, mode="auto"
+):
     backend = Backend(CPU, "fp32", channels_last)
-    return Pipeline(split, list(samples), list(batches), normalize, backend, batch_size, seed=7, workers=workers)
+    return Pipeline(split, list(samples), list(batches), normalize, backend, batch_size, 7, workers, mode)
 
 
 def collect(batches):
@@ -73,6 +82,67 @@ def test_an_epoch_can_be_entered_at_any_batch(workers):
     tail_images, tail_targets = collect(pipeline(samples=[shift], batches=[noise], workers=workers).training(3, 6, 2))
     assert torch.equal(tail_images, images[8:])
     assert torch.equal(tail_targets, targets[8:])
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
+@pytest.mark.parametrize("workers", [1, 4])
+def test_workers_give_the_same_bytes_in_every_epoch(workers):
+    here, there = (pipeline(samples=[shift], batches=[noise], workers=count) for count in (0, workers))
+    for epoch, start in ((0, 3), (1, 0), (2, 0), (2, 5), (2, 6)):  # also resumed, even at an epoch's end
+        expected, given = list(here.training(epoch, 6, start)), list(there.training(epoch, 6, start))
+        assert len(given) == 6 - start
+        for one, other in zip(expected, given, strict=True):
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.targets, other.targets)
+
+
+def test_workers_live_as_long_as_the_pipeline_and_forget_an_epoch_that_was_left():
+    one = pipeline(samples=[process], workers=2)
+    left = one.training(0, 6)
+    next(left)
+    images, targets = collect(one.training(1, 6))
+    assert sorted(targets.tolist()) == list(range(23))
+    assert targets.tolist() == epoch_order(7, 1, 23).tolist()
+    again, _ = collect(one.training(2, 6))
+    processes = set(images.unique().tolist())
+    assert processes == set(again.unique().tolist())
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+
+
+def test_images_of_one_array_need_no_workers_unless_they_are_asked_for():
+    lazy = Split([*IMAGES], SPLIT.targets)
+    assert pipeline(workers=2).gathers
+    assert not pipeline(workers=2, mode="workers").gathers
+    assert not pipeline(lazy, workers=2).gathers
+    assert not pipeline(samples=[shift], workers=2).gathers
+    expected = collect(pipeline(batches=[noise]).training(0, 6))
+    for other in (pipeline(batches=[noise], workers=2, mode="workers"), pipeline(lazy, batches=[noise], workers=2)):
+        assert all(torch.equal(*pair) for pair in zip(expected, collect(other.training(0, 6)), strict=True))
+
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_images_that_stay_on_the_device_are_the_same(device):
+    expected = pipeline(batches=[noise])
+    resident = pipeline(batches=[noise])
+    vars(resident)["resident"] = hold(SPLIT, torch.device(device))
+    for name in ("images", "targets"):
+        assert getattr(resident.resident, name).device.type == device
+    for batches in (lambda one: one.training(2, 6, 1), lambda one: one.evaluation()):
+        pairs = zip(collect(batches(expected)), collect(batches(resident)), strict=True)
+        assert all(torch.equal(*pair) for pair in pairs)
+
+
+def test_images_that_take_more_than_half_of_a_devices_memory_are_sent_batch_by_batch(monkeypatch):
+    monkeypatch.setattr("frame.resident.free_memory", lambda device: 2**31)
+    large = Split(np.broadcast_to(IMAGES[:1], (2**24, 6, 5, 3)), SPLIT.targets)  # 1.4 GiB, were it written out
+    assert settle(large, torch.device("cuda"), must=False) is None
+    message = "the images take 1.41 GiB, more than half of the 2.00 GiB free on cuda; take auto"
+    with pytest.raises(UserError, match=message):
+        settle(large, torch.device("cuda"), must=True)
 
 
 def test_the_global_generator_is_not_touched():

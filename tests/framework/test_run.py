@@ -100,6 +100,7 @@ def test_what_must_not_change_the_result_does_not(cli, tmp_path):
         (),
         ("data.workers=1",),
         ("data.workers=4",),
+        ("data.workers=2", "data.pipeline=workers"),
         ("train.log_every=3", "checkpoint.every_epochs=2", "callbacks=[{use: interrupt, step: 999}]"),
         ("lr_finder={use: lr_range_test, num_steps: 14, rule: minimum_tenth}", "analyzers=[{use: meddles}]"),
     ]

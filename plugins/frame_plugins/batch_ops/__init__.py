@@ -1,16 +1,17 @@
-"""Augmentation of whole batches on the device: random crop, horizontal flip and cutout, drawn for each sample."""
+"""Augmentation of whole batches on the device: random crop, horizontal flip, cutout, mixup and CutMix."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from frame import BatchTransform, Component, DataInfo, hookimpl
 
 from .._pipeline import mean_pixel
 
 if TYPE_CHECKING:
+    from .mixing import CutMixOp, MixupOp
     from .ops import CutoutOp, RandomCropOp, RandomFlipOp
 
 
@@ -33,11 +34,21 @@ class RandomFlip(BatchTransform):
 
     p: float = Field(0.5, ge=0, le=1)
     """The part of the images that is mirrored."""
+    alternate: bool = False
+    """Draw once for the whole run which half of the images is mirrored, and mirror the other half in every second
+    epoch: each pair of epochs shows every image both ways. Source: Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single
+    GPU (2024), which calls it alternating flip."""
+
+    @model_validator(mode="after")
+    def _alternates_by_halves(self) -> RandomFlip:
+        if self.alternate and self.p != 0.5:
+            raise ValueError("alternate mirrors half of the images: leave p out")
+        return self
 
     def build(self, data: DataInfo) -> RandomFlipOp:  # noqa: ARG002
         from .ops import RandomFlipOp
 
-        return RandomFlipOp(self.p)
+        return RandomFlipOp(self.p, self.alternate)
 
 
 class Cutout(BatchTransform):
@@ -60,7 +71,49 @@ class Cutout(BatchTransform):
         return CutoutOp(self.size, mean_pixel(data) if self.fill == "mean" else (0,) * data.channels, self.p)
 
 
+class Mixup(BatchTransform):
+    """Blends each image with its neighbour in the batch, which is a random other one, and their targets likewise.
+
+    Targets become class probabilities (N, classes). Source: Zhang et al., mixup: Beyond Empirical Risk Minimization
+    (2018); there the partner is drawn, here it is the neighbour, as in torchvision.
+    """
+
+    alpha: float = Field(0.2, gt=0)
+    """Both parameters of the Beta distribution that the batch's share is drawn from; 1 is uniform."""
+    p: float = Field(1.0, ge=0, le=1)
+    """The part of the batches that is mixed."""
+
+    def build(self, data: DataInfo) -> MixupOp:
+        from .mixing import MixupOp
+
+        return MixupOp(self.alpha, self.p, data.num_classes)
+
+
+class CutMix(BatchTransform):
+    """Shows in a random box of each image its neighbour in the batch; the targets are mixed by the box's area.
+
+    Targets become class probabilities (N, classes). Source: Yun et al., CutMix: Regularization Strategy to Train Strong
+    Classifiers with Localizable Features (2019); the partner is the neighbour, as in torchvision.
+    """
+
+    alpha: float = Field(1.0, gt=0)
+    """Both parameters of the Beta distribution that the share left to the image is drawn from; 1 is uniform."""
+    p: float = Field(1.0, ge=0, le=1)
+    """The part of the batches that is mixed."""
+
+    def build(self, data: DataInfo) -> CutMixOp:
+        from .mixing import CutMixOp
+
+        return CutMixOp(self.alpha, self.p, data.num_classes)
+
+
 @hookimpl
 def frame_components() -> dict[str, type[Component]]:
     """Offer this module's components by name."""
-    return {"random_crop": RandomCrop, "random_flip": RandomFlip, "cutout": Cutout}
+    return {
+        "random_crop": RandomCrop,
+        "random_flip": RandomFlip,
+        "cutout": Cutout,
+        "mixup": Mixup,
+        "cutmix": CutMix,
+    }

@@ -1,4 +1,4 @@
-"""The batch operations themselves. None reads a value back from the device: masks fill, they never index.
+"""Operations on each image of a batch. None reads a value back from the device.
 
 Each takes and returns (images (N, C, H, W) 0..255, targets), keeps dtype and memory format and leaves its input as is.
 """
@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from frame import BatchDraws, UserError
+
+from .gather import as_given, fill, mirror, on_cpu, pixels_last, take, windows
 
 
 @dataclass(frozen=True)
 class RandomCropOp:
-    """Shifts each image by up to `padding` pixels in both directions."""
+    """Pads each image by `padding` pixels and crops it back to its size: a gather over a view of all crops."""
 
     padding: int
     reflect: bool
@@ -24,36 +27,34 @@ class RandomCropOp:
         height, width = images.shape[2:]
         if self.reflect and self.padding >= min(height, width):
             raise UserError(f"random_crop: a reflected padding of {self.padding} needs images larger than that")
-        shift = (draws.per_sample(2) * (2 * self.padding + 1)).long() - self.padding  # (N, 2), -padding..padding
-        rows, inside_rows = self._sources(shift[:, :1], height)  # (N, H)
-        columns, inside_columns = self._sources(shift[:, 1:], width)  # (N, W)
-        cropped = torch.empty_like(images)  # gather alone would return NCHW whatever the input's memory format
-        cropped.copy_(
-            images.gather(2, rows[:, None, :, None].expand_as(images)).gather(
-                3, columns[:, None, None, :].expand_as(images)
-            )
-        )
-        if not self.reflect:
-            cropped.masked_fill_(~(inside_rows[:, None, :, None] & inside_columns[:, None, None, :]), 0)
-        return cropped, targets
+        top, left = (draws.per_sample(2) * (2 * self.padding + 1)).long().unbind(1)  # (N,) each
+        crops = windows(self._padded(pixels_last(images)), height, width)
+        return as_given(take(crops, top, left), images), targets
 
-    def _sources(self, shift: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """From which row (or column) each one is taken, and whether that lies inside the image: both (N, size)."""
-        wanted = torch.arange(size, device=shift.device) + shift
-        last = size - 1
-        nearest = last - (last - wanted.abs()).abs() if self.reflect else wanted.clamp(0, last)
-        return nearest, (wanted >= 0) & (wanted <= last)
+    def _padded(self, pixels: Tensor) -> Tensor:
+        """(N, H, W, C) -> (N, H + 2 padding, W + 2 padding, C)."""
+        pad = self.padding
+        padded = functional.pad(pixels, (0, 0, pad, pad, pad, pad))
+        for axis in (1, 2) if self.reflect else ():
+            first, last = pad, padded.shape[axis] - 1 - pad  # of the image itself
+            for distance in range(1, pad + 1):
+                padded.select(axis, first - distance).copy_(padded.select(axis, first + distance))
+                padded.select(axis, last + distance).copy_(padded.select(axis, last - distance))
+        return padded
 
 
 @dataclass(frozen=True)
 class RandomFlipOp:
-    """Mirrors each image with probability `p`."""
+    """Mirrors each image with probability `p`; with `alternate`, in odd epochs those that it leaves in even ones."""
 
     p: float
+    alternate: bool = False
 
     def __call__(self, images: Tensor, targets: Tensor, draws: BatchDraws) -> tuple[Tensor, Tensor]:
-        flipped = draws.per_sample(1)[:, :, None, None] < self.p  # (N, 1, 1, 1)
-        return torch.where(flipped, images.flip(3), images), targets
+        draw = draws.per_sample(1, epoch=0 if self.alternate else None)[:, 0]  # (N,)
+        odd = self.alternate and draws.epoch % 2 == 1
+        chosen = draw >= self.p if odd else draw < self.p
+        return as_given(mirror(pixels_last(images), chosen), images), targets
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,27 @@ class CutoutOp:
         height, width = images.shape[2:]
         if self.size > min(height, width):
             raise UserError(f"cutout: a square of {self.size} does not fit into images of {height} x {width}")
-        top, left, chance = draws.per_sample(3)[:, :, None].unbind(1)  # (N, 1) each
-        hole = self._covered(top, height)[:, :, None] & self._covered(left, width)[:, None, :]  # (N, H, W)
-        hole &= (chance < self.p)[:, :, None]
+        top, left, chance = draws.per_sample(3).unbind(1)  # (N,) each
+        top = (top * (height - self.size + 1)).long()
+        left = (left * (width - self.size + 1)).long()
+        cover = self._write if on_cpu(images) else self._mask
+        return cover(images, top, left, chance < self.p), targets
+
+    def _write(self, images: Tensor, top: Tensor, left: Tensor, chosen: Tensor) -> Tensor:
+        """Write the squares and nothing else: several times as fast as a mask on the CPU."""
+        pixels = pixels_last(images).clone()
+        fill(windows(pixels, self.size, self.size), top, left, chosen, torch.tensor(self.fill, dtype=images.dtype))
+        return as_given(pixels, images)
+
+    def _mask(self, images: Tensor, top: Tensor, left: Tensor, chosen: Tensor) -> Tensor:
+        rows = self._covered(top, images.shape[2]) & chosen[:, None]  # (N, H)
+        hole = rows[:, :, None] & self._covered(left, images.shape[3])[:, None, :]  # (N, H, W)
         covered = images.clone()
         for channel, value in enumerate(self.fill):
             covered[:, channel].masked_fill_(hole, value)
-        return covered, targets
+        return covered
 
-    def _covered(self, draw: Tensor, size: int) -> Tensor:
+    def _covered(self, start: Tensor, size: int) -> Tensor:
         """Which rows (or columns) the square takes: (N, size)."""
-        start = (draw * (size - self.size + 1)).long()
-        place = torch.arange(size, device=draw.device)
-        return (place >= start) & (place < start + self.size)
+        place = torch.arange(size, device=start.device)
+        return (place >= start[:, None]) & (place < start[:, None] + self.size)

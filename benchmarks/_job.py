@@ -1,0 +1,33 @@
+"""A recipe's training as `frame run` sets it up, held just before its first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from frame.build import Parts, build, load_data
+from frame.console import Console
+from frame.engine import Job
+from frame.events import RunEvents
+from frame.randomness import seed_everything
+from frame.resolve import load_recipe
+from frame.run import assemble
+from frame.rundir import create_run
+from frame.tracking import Trackers
+
+PLUGIN = Path(__file__).with_name("_synthetic.py")
+
+
+def prepare(recipe: str, folder: Path) -> tuple[Job, RunEvents, Parts]:
+    """Set the training of a recipe (its text; it may use `_synthetic`) up in `folder`; the first epoch has begun."""
+    path = folder / "recipe.yaml"
+    path.write_text(f"plugins: [{PLUGIN}]\n{recipe}")
+    loaded = load_recipe(str(path))
+    console = Console()
+    console.out.quiet = True
+    data = load_data(loaded.recipe)
+    seed_everything(loaded.recipe.seed)
+    parts = build(loaded.recipe, data)
+    job, events = assemble(parts, loaded.recipe, create_run(folder, "run"), Trackers(console.warn), console)
+    events.run_start(job)
+    events.epoch_start(job)
+    return job, events, parts
