@@ -156,3 +156,10 @@ def test_plugins_as_shown_run(examples, frame):
     for shown in ("use: linear", "use: brightness", "use: hardest_classes"):
         assert shown in done.stdout
     assert not (examples / "runs").exists()
+
+
+def test_the_tests_that_reliability_names_exist():
+    named = set(re.findall(r"`(test_\w+)`", DOCS["reliability"]))
+    code = "\n".join(path.read_text() for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    assert len(named) > 30
+    assert named - set(re.findall(r"def (test_\w+)\(", code)) == set()
