@@ -22,7 +22,7 @@ from .engine import Job, train
 from .environment import describe_environment
 from .errors import FrameError, RunFailed, UserError
 from .events import RunEvents
-from .explain import explain, explain_so_far, keep_model, predict_test
+from .explain import explain, explain_so_far, history, keep_model, predict_test
 from .interrupts import Interrupted
 from .lr import find_lr, save_finding
 from .meter import NotFinite
@@ -109,6 +109,7 @@ def resume(path: Path, console: Console) -> Outcome:
         job, events = assemble(parts, loaded.recipe, folder, trackers, console, resumed=True)
         events.restore(state)
         restore(job, state)
+        history(folder)  # what is damaged in it is said now, not after the training
         console.say(f"resuming {folder.path} at epoch {job.run.epoch}, step {job.run.step}")
         return carry_out(job, events, parts, loaded.recipe)
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import yaml
@@ -99,6 +100,8 @@ def read_value(text: str) -> Any:
 
 def _read_text(path: Path, name: str) -> str:
     try:
+        if not S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
+            raise UserError(Problem("is no file", place=Place(name)))
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
