@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 import yaml
@@ -21,9 +20,9 @@ from yaml.reader import ReaderError
 from .errors import Place, Problem, UserError, shown
 
 Key = tuple[str | int, ...]
-MAX_BYTES, MAX_DEPTH = 100_000, 40
+MAX_BYTES, MAX_DEPTH, MAX_DIGITS = 100_000, 40, 400
 TAGS = "tag:yaml.org,2002:"
-TEXT, MERGE = f"{TAGS}str", f"{TAGS}merge"
+TEXT, NUMBER, MERGE = f"{TAGS}str", f"{TAGS}int", f"{TAGS}merge"
 NO_INTERPOLATION = "is no valid interpolation; write ${train.epochs} or ${oc.env:NAME,default}"
 LINE_END = "\r\n|[\r\n\x85\u2028\u2029]"
 INDENTED = "this line is indented unlike those that it belongs to"
@@ -100,8 +99,6 @@ def read_value(text: str) -> Any:
 
 def _read_text(path: Path, name: str) -> str:
     try:
-        if not S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
-            raise UserError(Problem("is no file", place=Place(name)))
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -130,6 +127,8 @@ class _Composer(yaml.SafeLoader):
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if isinstance(node, yaml.ScalarNode) and node.tag == NUMBER and len(node.value) > MAX_DIGITS:
+            raise _refusal(f"a number of {len(node.value):,} characters", event)  # Python cannot write it out
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
