@@ -80,7 +80,7 @@ def altered(value: Any, at: tuple, new: Any) -> Any:
 
 def alter(raw: bytes, draw: Callable) -> bytes:
     """A JSON file, or a line of one, with something else somewhere, or without something."""
-    lines = raw.splitlines(keepends=True) if not raw.startswith(b"{\n") else [raw]
+    lines = [raw] if raw.startswith(b"{\n") or not raw else raw.splitlines(keepends=True)
     number = draw(st.integers(0, len(lines) - 1))
     try:
         value = json.loads(lines[number])
