@@ -16,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from conftest import clean_environment
 from frame.report import images
+from frame.report.shapes import Damaged
 from frame.rundir import RunDir, write_json
 
 TINY = Path(__file__).parent / "framework" / "fixtures" / "tiny.yaml"
@@ -260,10 +261,10 @@ def test_images_that_do_not_fit_are_left_out_and_counted(run, monkeypatch):
     folder = RunDir(run)
     results = [json.loads(path.read_text()) | {"name": path.parent.name} for path in run.glob("analysis/*/result.json")]
     results = [{"images": []} | result for result in results]
-    every, none_left_out = images.browsable(folder, results, images.Answers.read(folder))
+    every, none_left_out = images.browsable(folder, results, images.Answers.read(folder), Damaged())
     assert none_left_out == 0
     monkeypatch.setattr(images, "BUDGET", 30_000)
-    some, left_out = images.browsable(folder, results, images.Answers.read(folder))
+    some, left_out = images.browsable(folder, results, images.Answers.read(folder), Damaged())
     assert 0 < len(some) < len(every)
     assert left_out > 0
     assert some[0]["heats"]  # those with activation maps come first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 import traceback
 import zipfile
@@ -23,7 +24,7 @@ from .figures import png
 from .model_guard import untouched, withheld
 from .randomness import rng_untouched
 from .recipe import Named, unique_names
-from .results import AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
+from .results import PLAIN_NAME, AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
 from .rundir import write_bytes, write_json, write_text
 from .secrets import hide_secrets, printable
 from .time_limit import OutOfTime, time_limit
@@ -113,7 +114,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _save_figure(folder: Path, figure: Figure, draw: bool) -> dict[str, Any]:
-    values: dict[str, Any] = {"file": f"{figure.name}.png"}
+    values: dict[str, Any] = {"file": _file(figure.name, "png")}
     if draw:
         write_bytes(folder / values["file"], png(figure))
     if isinstance(figure, Chart):
@@ -135,12 +136,20 @@ def _plain(value: Any) -> Any:
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
+def _file(name: str, ending: str) -> str:
+    """Return the file of a figure or table. Raises ValueError for a name that could lead out of the folder."""
+    if not re.fullmatch(PLAIN_NAME, name):
+        raise ValueError(f"{name!r} cannot name a file: a figure or table is named with letters, digits, _, - and .")
+    return f"{name}.{ending}"
+
+
 def _save_table(folder: Path, table: Table) -> dict[str, Any]:
+    file = _file(table.name, "csv")
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([table.columns, *table.rows])
-    write_text(folder / f"{table.name}.csv", text.getvalue())
+    write_text(folder / file, text.getvalue())
     rows = [list(row) for row in table.rows]
-    header = {"file": f"{table.name}.csv", "title": table.title, "caption": table.caption}
+    header = {"file": file, "title": table.title, "caption": table.caption}
     return {**header, "columns": list(table.columns), "rows": rows}
 
 

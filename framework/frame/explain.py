@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,7 @@ def keep_model(run: TrainingRun, recipe: Recipe, folder: RunDir) -> str:
     else:
         which = f"epoch {run.epoch}, the last"
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    write_bytes(folder.weights, save_tensors(tensors, metadata={"classes": "\n".join(run.data.classes)}))
+    write_bytes(folder.weights, save_tensors(tensors, metadata={"classes": json.dumps(run.data.classes)}))
     return which
 
 

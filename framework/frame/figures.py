@@ -38,6 +38,7 @@ STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "text.color": INK,
+    "text.parse_math": False,  # a `$` in the name of a class is a dollar
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.labelsize": 9,
@@ -63,7 +64,11 @@ NAMED = 50
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Make figures inside of this; a user's own matplotlib settings neither change them nor are changed."""
+    """Make figures inside of this; a user's own matplotlib settings neither change them nor are changed.
+
+    Texts are shown as they are, without mathtext: the names of classes may be anything. A logarithmic axis needs a
+    formatter that does without it too, as `axes.xaxis.set_major_formatter("{x:g}")`.
+    """
     import matplotlib.style
 
     with matplotlib.style.context(["default", STYLE]):
@@ -105,6 +110,8 @@ def _draw_chart(chart: Chart) -> MatplotlibFigure:
     axes.tick_params(which="both", labelsize=8, color="#999999", labelcolor=INK)
     if chart.x_log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     if chart.y_log:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -14,6 +13,7 @@ from .build import Parts, blame
 from .console import Console
 from .contracts import LRProblem
 from .errors import UserError
+from .jsonfile import read_json
 from .randomness import rng_untouched
 from .results import LRFinding
 from .rundir import RunDir, write_json
@@ -57,11 +57,9 @@ def save_finding(folder: RunDir, finding: LRFinding) -> None:
 
 
 def read_finding(folder: RunDir) -> LRFinding | None:
-    """Return what `save_finding` wrote, None if the run had no LR finder."""
-    if not folder.lr_finding.is_file():
-        return None
-    values = json.loads(folder.lr_finding.read_text())
-    return LRFinding(tuple(values["lrs"]), tuple(values["losses"]), values["suggestion"], values["rule"])
+    """Return what `save_finding` wrote, None if the run had no LR finder. Raises UserError where it is damaged."""
+    finding: LRFinding | None = read_json(folder.lr_finding, LRFinding) if folder.lr_finding.is_file() else None
+    return finding
 
 
 def curve(finding: LRFinding, lines: int = 24, width: int = 50) -> list[str]:

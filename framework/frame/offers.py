@@ -17,6 +17,7 @@ from .components import BatchTransform, Component, SampleTransform, TransformCom
 from .errors import suggest
 from .hookspecs import API_VARIABLE, API_VERSION
 from .registry import Registries
+from .results import PLAIN_NAME
 
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("frame_")}
 
@@ -84,6 +85,8 @@ def _answers(plugin: Any, manager: pluggy.PluginManager) -> tuple[dict[str, type
     if not isinstance(components, dict):
         raise BadOffer(f"frame_components() returned {components!r}, not a dict of components by name")
     for name, component in components.items():
+        if not re.fullmatch(PLAIN_NAME, str(name)):
+            raise BadOffer(f"{name!r} is no name for a component: letters, digits, '_', '-' and '.'")
         if fault := _fault(component):
             raise BadOffer(f"'{name}' {fault}")
     recipes = Path(answers["frame_recipes"]) if "frame_recipes" in answers else None

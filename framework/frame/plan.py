@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections import defaultdict
 from dataclasses import asdict
 
@@ -12,6 +11,7 @@ from torch.optim import Optimizer
 
 from .components import SchedulerComponent
 from .contracts import SchedulePlan, momentum
+from .jsonfile import read_json
 from .randomness import rng_untouched
 from .rundir import RunDir, write_json
 from .steps import Steps
@@ -45,8 +45,6 @@ def save_plan(folder: RunDir, plan: SchedulePlan) -> None:
 
 
 def read_plan(folder: RunDir) -> SchedulePlan | None:
-    """Return what `save_plan` wrote, None for a run without a schedule."""
-    if not folder.schedule.is_file():
-        return None
-    values = json.loads(folder.schedule.read_text())
-    return SchedulePlan(*(tuple(values[name]) for name in ("epochs", "lrs", "momenta")))
+    """Return what `save_plan` wrote, None for a run without a schedule. Raises UserError where it is damaged."""
+    plan: SchedulePlan | None = read_json(folder.schedule, SchedulePlan) if folder.schedule.is_file() else None
+    return plan

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 
 from .console import Console
 from .environment import differences
 from .errors import UserError
+from .jsonfile import read_json
 from .lr import read_finding
 from .resolve import load_recipe
 from .run import start
-from .rundir import RunDir, open_run, read_json, read_lines
+from .rundir import RunDir, open_run, read_lines
 
 
 def reproduce(path: Path, out: Path, console: Console, *, trust: bool = False) -> bool:
@@ -37,7 +39,7 @@ def reproduce(path: Path, out: Path, console: Console, *, trust: bool = False) -
         return True
     for text in found:
         console.say(f"differs   {text}")
-    changed = differences(read_json(first.environment), read_json(second.environment))
+    changed = differences(*(read_json(run.environment, dict[str, Any]) for run in (first, second)))
     for text in changed or ["neither versions nor device"]:
         console.say(f"changed   {text}")
     return False

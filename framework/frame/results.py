@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 Cell = str | int | float | None
 Color = Literal["blue", "orange", "green", "vermillion", "purple", "sky", "grey"]
 """The house colours, which readers with a colour vision deficiency can tell apart (`frame.COLORS`)."""
+PLAIN_NAME = r"[\w-][\w.-]*"
+"""What a name that a file or folder is called by may be: it stays in its folder, and is not hidden."""
 
 
 @dataclass(frozen=True)
 class Picture:
     """A figure to look at: a matplotlib figure, or PNG bytes made by another tool.
 
-    name: the file's name without its ending. caption: what it shows and how to read it; also its alt text.
+    name: the file's name without its ending: letters, digits, `_`, `-`, `.`. caption: what it shows and how to read it;
+    also its alt text.
     """
 
     name: str

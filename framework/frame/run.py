@@ -26,9 +26,10 @@ from .engine import Job, train
 from .environment import describe_environment, differences
 from .errors import FrameError, RunFailed, UserError
 from .events import RunEvents
-from .explain import explain, explain_so_far, keep_model, predict_test
+from .explain import explain, explain_so_far, history, keep_model, predict_test
 from .faults import explained
 from .interrupts import Interrupted, StopRequest
+from .jsonfile import read_json
 from .lr import find_lr, save_finding
 from .meter import NotFinite
 from .plan import plan_schedule, save_plan
@@ -36,7 +37,7 @@ from .randomness import seed_everything
 from .recipe import Recipe, unique_names
 from .report import write_report
 from .resolve import Loaded, load_recipe
-from .rundir import RunDir, create_run, open_run, read_json, write_json
+from .rundir import RunDir, create_run, open_run, write_json
 from .saved_recipe import provenance, save_recipe, sign_plugins
 from .secrets import printable
 from .state import restore
@@ -138,7 +139,8 @@ def conduct(
             write_json(folder.environment, environment)
             recipe = settle_lr(parts, folder, console)
         else:
-            for difference in differences(read_json(folder.environment), environment):
+            history(folder)  # what is damaged in it is said now, not after the training
+            for difference in differences(read_json(folder.environment, dict[str, Any]), environment):
                 console.warn(f"this is not where the run began, so that its end may differ: {difference}")
         if recipe.train.compile:
             seconds = compile_model(parts)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+from .jsonfile import checked, damaged, read_bytes, read_json
 from .secrets import hide_secrets
 
 
@@ -40,11 +41,6 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(hide_secrets(value), indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Return what `write_json` wrote."""
-    return json.loads(path.read_text())
-
-
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
     """Append one JSON line; if it does not fit on the disk, none of it stays."""
     line = (json.dumps(values) + "\n").encode()
@@ -59,11 +55,18 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the values of a JSON-lines file, none if there is no file; a last line cut short is left out."""
+    """Return the values of a JSON-lines file, none if there is no file; a last line cut short is left out.
+
+    Raises UserError for a file that is damaged elsewhere.
+    """
     if not path.is_file():
         return []
-    text = path.read_text()
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    *lines, _ = read_bytes(path).split(b"\n")
+    try:
+        values = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+    return list(checked(values, path, list[dict[str, Any]]))
 
 
 def sync_to_disk(*paths: Path) -> None:
@@ -155,7 +158,11 @@ class RunDir:
         write_json(self.record, record | values)
 
     def read_record(self) -> dict[str, Any]:
-        return read_json(self.record)
+        """Return what run.json holds. Raises UserError where it is damaged."""
+        record: dict[str, Any] = read_json(self.record, dict[str, Any])
+        if missing := [name for name in ("id", "name", "state") if not isinstance(record.get(name), str)]:
+            raise damaged(self.record, f"it does not say {', '.join(missing)}")
+        return record
 
     @contextmanager
     def locked(self) -> Iterator[None]:

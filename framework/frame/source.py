@@ -23,6 +23,7 @@ from .yamlfile import Key, dotted, literal, quoted, read_value, read_yaml
 COMMAND_LINE = Place("command line")
 NOT_YET = "${not_yet:}"
 MAX_TEXT, MAX_LINKS, NODE = 1_000_000, 40, 100
+MAX_CHAIN = 40
 TOO_LONG = "what it leads to adds up to far more than a recipe"
 TOO_FAR = "the values it leads to lead on to too many others"
 DEAD_ENDS = (OmegaConfBaseException, RecursionError)
@@ -98,6 +99,8 @@ def _load_chain(
     if file.resolve() in chain:
         circle = " -> ".join(shown(p) for p in (*chain[chain.index(file.resolve()) :], file))
         raise UserError(source.problem(("extends",), f"recipes extend each other in a circle: {circle}"))
+    if len(chain) > MAX_CHAIN:
+        raise UserError(source.problem(("extends",), f"more than {MAX_CHAIN} recipes extend each other"))
     return _overlay(_load_chain(file, own_keys, find, chain, run), source, own_keys)
 
 

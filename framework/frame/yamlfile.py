@@ -21,9 +21,9 @@ from .errors import Place, Problem, UserError, shown
 from .secrets import hide_secrets, known_secrets
 
 Key = tuple[str | int, ...]
-MAX_BYTES, MAX_DEPTH = 100_000, 40
+MAX_BYTES, MAX_DEPTH, MAX_DIGITS = 100_000, 40, 400
 TAGS = "tag:yaml.org,2002:"
-TEXT, MERGE = f"{TAGS}str", f"{TAGS}merge"
+TEXT, NUMBER, MERGE = f"{TAGS}str", f"{TAGS}int", f"{TAGS}merge"
 NO_INTERPOLATION = "is no valid interpolation; write ${train.epochs} or ${oc.env:NAME,default}"
 LINE_END = "\r\n|[\r\n\x85\u2028\u2029]"
 INDENTED = "this line is indented unlike those that it belongs to"
@@ -161,6 +161,8 @@ class _Composer(yaml.SafeLoader):
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if isinstance(node, yaml.ScalarNode) and node.tag == NUMBER and len(node.value) > MAX_DIGITS:
+            raise _refusal(f"a number of {len(node.value):,} characters", event)  # Python cannot write it out
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,13 +18,20 @@ import PIL.Image
 from frame import Image, Problem, Targets, UserError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What PIL may take a file for, whatever its ending: its readers of other formats run programs (EPS) or are untried."""
+MAX_PIXELS = 80_000_000
+"""Of one image: a few bytes can claim any number. Below PIL's own limit; decoded it takes 240 MB."""
+TOO_LARGE = f"more than {MAX_PIXELS:,} pixels"
+MAX_LEVELS = 40
 NAMED_ERRORS = 5
 CHUNK = 256
 TINY_FILE_BYTES = 8_000
 MAX_THREADS = 8
 
 Prepare: TypeAlias = Callable[[PIL.Image.Image], PIL.Image.Image]
-"""Makes an RGB image the size that the dataset has. Raises ValueError, with the reason, for one that is not right."""
+"""Makes an image, opened but not decoded, the RGB image of the dataset's size. Raises ValueError, with the reason, for
+one that is not right."""
 
 
 class UnreadableImageError(Exception):
@@ -33,16 +42,52 @@ def images_by_class(root: Path, part: str) -> dict[str, list[str]]:
     """Return the class folders of `root/part`, each with its images' names, relative to `root` and sorted.
 
     Hidden files and folders are passed over, so are files that are no images; class folders may have folders in them.
+    Raises UserError for what cannot be looked through.
     """
-    folders = sorted(place.name for place in (root / part).iterdir() if place.is_dir() and not _hidden(place.name))
-    return {name: sorted(_images_below(root, root / part / name)) for name in folders}
+    top = root / part
+    try:
+        _refuse_endless(top)
+        names = sorted(place.name for place in top.iterdir() if place.is_dir() and not _hidden(place.name))
+        return {name: sorted(_images_below(root, top / name)) for name in names}
+    except OSError as error:
+        raise UserError(f"{shown(error.filename or top)}: cannot be read: {error.strerror}") from error
 
 
 def _images_below(root: Path, folder: Path) -> Iterator[str]:
-    for place, folders, files in os.walk(folder):
+    _refuse_endless(folder)
+    for place, folders, files in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not _hidden(name)]  # os.walk goes only into what is left here
-        prefix = Path(place).relative_to(root).as_posix()
-        yield from (f"{prefix}/{name}" for name in files if name.lower().endswith(ENDINGS) and not _hidden(name))
+        inside = Path(place).relative_to(root)
+        if len(inside.parts) > MAX_LEVELS:
+            raise UserError(f"{shown(folder)}: has more than {MAX_LEVELS} levels of folders in it")
+        for name in files:
+            if name.lower().endswith(ENDINGS) and not _hidden(name):
+                yield _text(root, f"{inside.as_posix()}/{name}")
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _refuse_endless(folder: Path) -> None:
+    """Raise UserError for a link to a folder that it lies in; links to folders elsewhere are followed at the top."""
+    if folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{shown(folder)}: is a link to a folder that it lies in")
+
+
+def _text(root: Path, name: str) -> str:
+    """Return a file's name if it can be written into the run's files. Raises UserError otherwise."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{root}: the name {shown(name)} is not UTF-8; rename it") from error
+    return name
+
+
+def shown(name: str | Path) -> str:
+    """Return a name for a message: escaped where it has what a terminal cannot show, or obeys."""
+    text = str(name)
+    return text if text.isprintable() else ascii(text)
 
 
 def _hidden(name: str) -> bool:
@@ -53,7 +98,7 @@ def empty_classes(root: Path, part: str, images: Mapping[str, Sequence[str]]) ->
     """Return a problem for each class folder of `root/part` that has no image."""
     endings = ", ".join(ENDINGS)
     return [
-        Problem(f"{root / part / name}: the folder of a class has no image in it (known are {endings})")
+        Problem(f"{shown(root / part / name)}: the folder of a class has no image in it (known are {endings})")
         for name, files in images.items()
         if not files
     ]
@@ -81,7 +126,7 @@ def check_headers(root: Path, names: Sequence[str]) -> None:
     """Raise UserError that names the files that start as no usable image. It does not notice one cut off later on."""
 
     def check(number: int) -> None:
-        with _readable(), PIL.Image.open(root / names[number]) as image:
+        with opened(root / names[number]) as image:
             _refuse_more_than_8_bits(image)
 
     _for_each(root, names, check)
@@ -94,10 +139,11 @@ def _for_each(root: Path, names: Sequence[str], act: Callable[[int], None]) -> N
             try:
                 act(number)
             except UnreadableImageError as error:
-                errors.append(f"{names[number]} ({error})")
+                errors.append(f"{shown(names[number])} ({error})")
         return errors
 
-    with ThreadPoolExecutor(_threads(root, names)) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(_threads(root, names)) as pool:
+        warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)  # PIL's word for too many pixels
         errors = [error for errors in pool.map(some, range(0, len(names), CHUNK)) for error in errors]
     if errors:
         more = f" and {len(errors) - NAMED_ERRORS} more" if len(errors) > NAMED_ERRORS else ""
@@ -110,25 +156,34 @@ def _for_each(root: Path, names: Sequence[str], act: Callable[[int], None]) -> N
 def _threads(root: Path, names: Sequence[str]) -> int:
     """Return one thread for tiny files: more would only wait for Python's lock (two took half as long again)."""
     files = [root / name for name in names[:: max(1, len(names) // 50)]]
-    sizes = [file.stat().st_size for file in files if file.is_file()]
+    sizes = [os.path.getsize(file) for file in files if os.path.isfile(file)]  # noqa: PTH113, PTH202 - no errors
     return 1 if sum(sizes) < TINY_FILE_BYTES * len(sizes) else min(os.cpu_count() or 1, MAX_THREADS)
 
 
 def read_image(file: Path, prepare: Prepare) -> Image:
     """Return one image (H, W, 3) uint8. Raises UnreadableImageError."""
-    with _readable(), PIL.Image.open(file) as image:
-        return np.asarray(prepare(to_rgb(image)))
+    with opened(file) as image:
+        return np.asarray(prepare(image))
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
-    """Turn what PIL raises for a broken file into UnreadableImageError."""
+def opened(file: Path) -> Iterator[PIL.Image.Image]:
+    """Open an image of a size that can be decoded. Raises UnreadableImageError, also for what goes wrong inside."""
     try:
-        yield
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise ValueError("not a file")  # to open a pipe would wait for its writer
+        with PIL.Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(TOO_LARGE)
+            yield image
     except PIL.UnidentifiedImageError as error:
         raise UnreadableImageError("not an image") from error
-    except Exception as error:  # PIL's readers raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise UnreadableImageError(str(error)) from error
+    except (PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError) as error:
+        raise UnreadableImageError(TOO_LARGE) from error
+    except OSError as error:
+        raise UnreadableImageError(error.strerror or shown(str(error))) from error
+    except Exception as error:  # PIL's readers raise SyntaxError, ValueError, struct.error, MemoryError, ...
+        raise UnreadableImageError(shown(str(error)) or type(error).__name__) from error
 
 
 def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
@@ -161,4 +216,4 @@ class LazyImages:
         try:
             return read_image(self.root / self.names[index], self.prepare)
         except UnreadableImageError as error:
-            raise UserError(f"{self.root / self.names[index]}: cannot be used: {error}") from error
+            raise UserError(f"{shown(self.root / self.names[index])}: cannot be used: {error}") from error

@@ -37,7 +37,8 @@ def report(runs: tuple[Path, ...], *, show: bool, wandb: bool, trust: bool) -> N
 def _write(folder: RunDir) -> str:
     from ..report import write_report
 
-    write_report(folder)
+    for what in write_report(folder):
+        echo(f"warning: left out of the report: {what}", err=True)
     echo(folder.report)
     return folder.report.resolve().as_uri()
 
@@ -47,6 +48,8 @@ def _publish(folders: list[RunDir], name: str, *, trust: bool) -> str:
     from ..errors import UserError
     from ..resolve import load_recipe
 
+    for folder in folders:
+        folder.read_record()  # a damaged one is said before anything is sent
     first = folders[0]
     if not first.recipe.is_file():
         raise UserError(f"{first.path} stopped before its training began; there is nothing to report on")

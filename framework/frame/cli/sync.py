@@ -45,6 +45,7 @@ def _sync(run: Path, *, trust: bool) -> list[str]:
     from ..rundir import open_run
 
     folder = open_run(run)
+    folder.read_record()  # a damaged one is said before anything is sent
     if not folder.recipe.is_file():
         raise UserError(f"{run} stopped before its training began; there is nothing to upload")
     trackers = load_recipe(str(folder.recipe), trust=trust).recipe.trackers

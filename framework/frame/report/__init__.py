@@ -14,9 +14,14 @@ from ..rundir import RunDir, write_text
 from .gather import gather
 
 
-def write_report(folder: RunDir) -> None:
-    """Write (or write again) a run's report; a run that is not finished shows what there is."""
-    write_text(folder.report, _template().render(**gather(folder), asset=_asset))
+def write_report(folder: RunDir) -> list[str]:
+    """Write (or write again) a run's report, and return what is damaged and left out of it.
+
+    A run that is not finished shows what there is. Raises UserError where run.json is damaged.
+    """
+    shown = gather(folder)
+    write_text(folder.report, _template().render(**shown, asset=_asset))
+    return list(shown["damaged"])
 
 
 @cache
@@ -25,7 +30,7 @@ def _template() -> jinja2.Template:
         loader=jinja2.PackageLoader("frame.report", "."), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"duration": duration, "cell": _cell, "percent": _percent, "day": _day}
+    environment.filters |= {"duration": duration, "cell": _cell, "percent": _percent, "scalar": _scalar, "day": _day}
     return environment.get_template("page.html.j2")
 
 
@@ -46,5 +51,9 @@ def _percent(value: float) -> str:
     return f"{100 * value:.2f} %"
 
 
-def _day(text: str) -> str:
-    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M")
+def _scalar(value: float) -> str:
+    return _cell(int(value)) if value.is_integer() and abs(value) < 1e9 else _cell(value)
+
+
+def _day(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M")

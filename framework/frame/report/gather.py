@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from ..jsonfile import checked, read_json
 from ..rundir import RunDir, read_lines
 from .images import Answers, browsable, inline_picture
 from .recipe import annotated
+from .shapes import Damaged, Environment, Finding, Line, Record, Result, metric_names
 
 CLICKABLE = 30
 """Up to this many classes, a confusion matrix is a table whose cells lead to their images; above, a picture."""
 
 
 def gather(folder: RunDir) -> dict[str, Any]:
-    """Return everything that the page shows. A file that is missing or that an older run wrote is left out."""
-    record = folder.read_record()
-    lines = read_lines(folder.metrics)
+    """Return everything that the page shows. A file that is missing is left out; so is a damaged one, and named.
+
+    Raises UserError where run.json is damaged: without it there is nothing to say.
+    """
+    record = read_json(folder.record, Record)
+    damaged = Damaged()
+    lines = damaged.without([], _lines, folder.metrics)
     epochs = [line for line in lines if line["kind"] == "epoch"]
-    seconds = {line["epoch"]: line["seconds"] for line in read_lines(folder.timing) if "seconds" in line}
-    results = [_result(path) for path in sorted(folder.analysis.glob("*/result.json"), key=_order)]
-    answers = Answers.read(folder)
-    images, left_out = browsable(folder, results, answers)
+    timing = damaged.without([], _lines, folder.timing)
+    seconds = {line["epoch"]: line["seconds"] for line in timing if "seconds" in line}
+    results = _results(folder, damaged)
+    answers = damaged.without(None, Answers.read, folder)
+    images, left_out = browsable(folder, results, answers, damaged)
     figures = [figure for result in results for figure in result["figures"]]
     return {
         "record": record,
         "folder": str(folder.path.resolve()),
         "epochs": [line | {"seconds": seconds.get(line["epoch"])} for line in epochs],
-        "columns": [name for name in (epochs[0] if epochs else {}) if "/" in name],
+        "columns": metric_names(epochs),
         "last_step": lines[-1]["step"] if lines else 0,
-        "lr_finding": _read(folder.lr_finding),
-        "recipe": annotated(folder.recipe, record.get("recipe", {})),
-        "environment": _read(folder.environment),
+        "lr_finding": damaged.without(None, _read, folder.lr_finding, Finding),
+        "recipe": damaged.without([], annotated, folder.recipe, record.get("recipe", {})),
+        "environment": damaged.without(None, _read, folder.environment, Environment),
         "results": results,
         "answers": answers,
         "left_out": left_out,
@@ -42,22 +48,30 @@ def gather(folder: RunDir) -> dict[str, Any]:
             "images": images,
             "classes": answers.classes if answers else [],
         },
+        "damaged": damaged,
     }
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.is_file() else None
+def _read(path: Path, shape: Any) -> Any:
+    return read_json(path, shape) if path.is_file() else None
 
 
-def _order(path: Path) -> tuple[int, str]:
-    return json.loads(path.read_text())["order"], path.parent.name
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return list(checked(read_lines(path), path, list[Line]))
 
 
-def _result(path: Path) -> dict[str, Any]:
+def _results(folder: RunDir, damaged: Damaged) -> list[dict[str, Any]]:
+    """Return the analyzers' results in their order, without those that are damaged."""
+    paths = sorted(folder.analysis.glob("*/result.json"))
+    found = [damaged.without(None, _result, path, damaged) for path in paths]
+    return sorted((result for result in found if result), key=lambda result: result["order"])
+
+
+def _result(path: Path, damaged: Damaged) -> dict[str, Any]:
     """Return an analyzer's result, its pictures inlined and its matrices with their rates."""
     name = path.parent.name
     defaults: dict[str, Any] = {"error": None, "notes": [], "scalars": {}, "figures": [], "tables": [], "images": []}
-    result = defaults | _read(path)
+    result = defaults | dict(read_json(path, Result))
     for number, figure in enumerate(result["figures"]):
         figure["id"] = f"{name}-{number}"
         if figure["kind"] == "matrix" and len(figure["classes"]) > CLICKABLE:
@@ -65,5 +79,6 @@ def _result(path: Path) -> dict[str, Any]:
         if figure["kind"] == "matrix":
             figure["rates"] = [[count / max(1, sum(row)) for count in row] for row in figure["counts"]]
         if figure["kind"] == "picture":
-            inline_picture(figure, path.parent / figure["file"])
+            damaged.without(None, inline_picture, figure, path.parent / figure["file"])
+    result["figures"] = [figure for figure in result["figures"] if figure["kind"] != "picture" or "src" in figure]
     return result | {"name": name}

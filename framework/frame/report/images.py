@@ -5,20 +5,25 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import json
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 from scipy.special import softmax
 
+from ..jsonfile import MAX_BYTES, checked, damaged
 from ..rundir import RunDir
+from .shapes import Damaged
 
 BUDGET = 4_000_000
 """Bytes of all browsable images together: with the pictures, a report stays under 8 MB."""
@@ -27,6 +32,9 @@ SIDE = 160
 HEAT_SIDE = 56
 TOP = 5
 """How many classes an image's page lists."""
+MAX_FILE = 2**31
+"""Bytes of an archive or of the predictions that are read at all."""
+FORMATS = ("PNG", "JPEG", "WEBP")
 
 Entry = dict[str, Any]
 
@@ -41,13 +49,18 @@ class Answers:
 
     @classmethod
     def read(cls, folder: RunDir) -> Answers | None:
-        """Return what the run predicted, None if it has not come to that."""
+        """Return what the run predicted, None if it has not come to that. Raises UserError for damaged files."""
         if not (folder.predictions.is_file() and folder.weights.is_file()):
             return None
-        arrays = load_file(folder.predictions)
-        with safe_open(folder.weights, framework="numpy") as weights:
-            classes = weights.metadata()["classes"].split("\n")
-        return cls(softmax(arrays["logits"], axis=1), arrays["targets"], classes)
+        classes = _classes(folder.weights)
+        try:
+            arrays = load_file(small_enough(folder.predictions))
+            logits, targets = arrays["logits"], arrays["targets"]
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise damaged(folder.predictions, error) from error
+        if logits.shape != (len(targets), len(classes)) or targets.shape != (len(targets),) or logits.dtype.kind != "f":
+            raise damaged(folder.predictions, f"no logits of {len(classes)} classes for each target")
+        return cls(np.nan_to_num(softmax(logits, axis=1)), targets, classes)
 
     @property
     def mistakes(self) -> int:
@@ -59,27 +72,47 @@ class Answers:
         return [(self.classes[k], round(float(row[k]), 4)) for k in np.argsort(-row)[:TOP]]
 
 
-def browsable(folder: RunDir, results: Sequence[Mapping[str, Any]], answers: Answers | None) -> tuple[list[Entry], int]:
-    """Return the images of all analyzers, one entry an image, as many as fit, and how many did not."""
+def _classes(weights: Path) -> list[str]:
+    """Return the class names that stand beside the weights."""
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            written = (file.metadata() or {})["classes"]
+        return list(checked(json.loads(written), weights, list[str]))
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
+        raise damaged(weights, error) from error
+
+
+def browsable(
+    folder: RunDir, results: Sequence[Mapping[str, Any]], answers: Answers | None, notes: Damaged
+) -> tuple[list[Entry], int]:
+    """Return the images of all analyzers, one entry an image, as many as fit, and how many did not.
+
+    notes: gets what is damaged.
+    """
     gathered: dict[int, Entry] = {}
     spent = left_out = 0
     with _Archives(folder.analysis) as archives:
         for name, item in _in_turns(results):
-            entry = gathered.get(item["index"])
-            if entry is None:
-                if spent > BUDGET:
-                    left_out += 1
-                    continue
-                entry = _entry(item, archives.read(name, item["file"]), answers)
-                gathered[item["index"]] = entry
-                spent += len(entry["src"])
-            if name not in entry["in"]:
-                entry["in"].append(name)
-            for heat, file in item["heats"].items():
-                source = _webp(_heat(archives.read(name, file)), lossless=False)
-                entry["heats"].append({"name": heat, "src": source})
-                spent += len(source)
+            if item["index"] not in gathered and spent > BUDGET:
+                left_out += 1
+            elif name not in archives.broken:
+                spent += notes.without(0, _gather, gathered, archives, name, item, answers)
     return list(gathered.values()), left_out
+
+
+def _gather(gathered: dict[int, Entry], archives: _Archives, name: str, item: Entry, answers: Answers | None) -> int:
+    """Add an image of an analyzer, with its heat maps, to those gathered; return how many bytes that takes."""
+    entry, spent = gathered.get(item["index"]), 0
+    if entry is None:
+        entry = gathered[item["index"]] = _entry(item, archives.read(name, item["file"]), answers)
+        spent = len(entry["src"])
+    if name not in entry["in"]:
+        entry["in"].append(name)
+    for heat, file in item["heats"].items():
+        source = _webp(_heat(archives.read(name, file)), lossless=False)
+        entry["heats"].append({"name": heat, "src": source})
+        spent += len(source)
+    return spent
 
 
 def _in_turns(results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Entry]]:
@@ -93,18 +126,24 @@ def _in_turns(results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Entry
 def _entry(item: Entry, image: Image.Image, answers: Answers | None) -> Entry:
     image.thumbnail((SIDE, SIDE))
     facts = {key: item[key] for key in ("index", "target", "predicted", "source")}
-    facts |= {"confidence": round(item["confidence"], 4), "loss": round(item["loss"], 4)}
-    top = answers.top(item["index"]) if answers else []
+    facts |= {"confidence": round(item["confidence"], 4), "loss": _finite(item["loss"])}
+    top = answers.top(item["index"]) if answers and item["index"] < len(answers.targets) else []
     small = max(image.size) <= 64
     return {**facts, "src": _webp(image, lossless=small), "small": small, "top": top, "in": [], "heats": []}
 
 
+def _finite(value: float) -> float | None:
+    """Return a number as JSON can have it: infinity and what is no number become null."""
+    return round(value, 4) if isfinite(value) else None
+
+
 class _Archives:
-    """The images.zip of each analyzer, opened once."""
+    """The images.zip of each analyzer, opened once. broken: the analyzers whose archive is damaged."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.open: dict[str, zipfile.ZipFile] = {}
+        self.broken: set[str] = set()
 
     def __enter__(self) -> _Archives:
         return self
@@ -114,9 +153,35 @@ class _Archives:
             archive.close()
 
     def read(self, name: str, file: str) -> Image.Image:
-        if name not in self.open:
-            self.open[name] = zipfile.ZipFile(self.folder / name / "images.zip")
-        return Image.open(io.BytesIO(self.open[name].read(file)))
+        """Return an analyzer's image. Raises UserError where its archive is damaged."""
+        path = self.folder / name / "images.zip"
+        try:
+            if name not in self.open:
+                self.open[name] = zipfile.ZipFile(small_enough(path))
+            member = self.open[name].getinfo(file)
+            if member.file_size > MAX_BYTES:
+                raise ValueError(f"{file} has more than {MAX_BYTES:,} bytes")
+            return _decode(io.BytesIO(self.open[name].read(member)))
+        except Exception as error:  # what zipfile, its decompressors and PIL raise
+            self.broken.add(name)
+            raise damaged(path, error) from error
+
+
+def small_enough(path: Path) -> Path:
+    """Return the path of a file that can be read into memory. Raises UserError for what is none, or too large."""
+    if not path.is_file():
+        raise damaged(path, "there is no such file")
+    if path.stat().st_size > MAX_FILE:
+        raise damaged(path, f"it has more than {MAX_FILE:,} bytes")
+    return path
+
+
+def _decode(source: Path | io.BytesIO) -> Image.Image:
+    """Return an image, grey or RGB. Raises what PIL raises, also for more pixels than it thinks right."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(source, formats=FORMATS) as image:
+            return image.copy() if image.mode == "L" else image.convert("RGB")
 
 
 @cache
@@ -142,10 +207,16 @@ def _webp(image: Image.Image, *, lossless: bool) -> str:
 
 
 def inline_picture(figure: Entry, path: Path) -> None:
-    """Put a picture's file into the figure, smaller than the PNG on the disk, with its size in pixels."""
-    with Image.open(path) as image:
-        figure["width"], figure["height"] = image.size
-        figure["src"] = _webp(image.convert("RGB"), lossless=False)
+    """Put a picture's file into the figure, smaller than the PNG on the disk, with its size in pixels.
+
+    Raises UserError where it is damaged.
+    """
+    try:
+        image = _decode(small_enough(path))
+        figure["src"] = _webp(image, lossless=False)
+    except Exception as error:  # what PIL raises
+        raise damaged(path, error) from error
+    figure["width"], figure["height"] = image.size
 
 
 def data_uri(content: bytes) -> str:

@@ -32,6 +32,8 @@ def read_batches(root: Path) -> tuple[Split, Split]:
     try:
         # torchvision verifies the checksum of each file before it unpickles any
         train, test = (CIFAR10(root, train=train) for train in (True, False))
+    except OSError as error:
+        raise UserError(f"{root / BATCHES}: cannot be read: {error}") from error
     except RuntimeError as error:
         files = [*CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"])]
         wrong = [name for name, md5 in files if not check_integrity(root / BATCHES / name, md5)]
@@ -49,7 +51,10 @@ def _split(part: CIFAR10) -> Split:
 
 def read_archive(archive: Path) -> tuple[Split, Split]:
     """Return train and test of `cifar-10-python.tar.gz`, unpacked in a temporary folder: its own may be read-only."""
-    md5 = calculate_md5(archive)
+    try:
+        md5 = calculate_md5(archive)
+    except OSError as error:
+        raise UserError(f"{archive}: cannot be read: {error.strerror}") from error
     if md5 != CIFAR10.tgz_md5:
         raise UserError(
             f"{archive}: damaged or incomplete: its md5 is {md5}, the original's {CIFAR10.tgz_md5}; remove it to have "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from frame import Problem, Split, UserError
 
-from .._image_tree import decode_images, empty_classes, images_by_class, names_and_targets
+from .._image_tree import decode_images, empty_classes, images_by_class, names_and_targets, shown, to_rgb
 from . import CLASSES
 from .original import ARCHIVE, BATCHES, download, read_archive, read_batches
 
@@ -49,8 +49,8 @@ def _class_problems(root: Path, part: str, images: dict[str, list[str]]) -> list
     if unknown:
         problems.append(
             Problem(
-                f"{root / part}: not a class of CIFAR-10: {', '.join(unknown)}; if these are other images, use the "
-                "dataset 'image_folder', or name another folder as data.root"
+                f"{root / part}: not a class of CIFAR-10: {', '.join(map(shown, unknown))}; if these are other images, "
+                "use the dataset 'image_folder', or name another folder as data.root"
             )
         )
     return problems
@@ -62,6 +62,6 @@ def _read_part(root: Path, images: dict[str, list[str]]) -> Split:
 
 
 def _must_be_32x32(image: PIL.Image.Image) -> PIL.Image.Image:
-    if image.size != SIZE:
+    if image.size != SIZE:  # said before it is decoded
         raise ValueError("{}x{} pixels, not 32x32".format(*image.size))
-    return image
+    return to_rgb(image)

@@ -13,7 +13,16 @@ from PIL import ImageOps
 
 from frame import DataSplits, Images, Problem, Split, UserError, suggest
 
-from .._image_tree import LazyImages, check_headers, decode_images, empty_classes, images_by_class, names_and_targets
+from .._image_tree import (
+    LazyImages,
+    check_headers,
+    decode_images,
+    empty_classes,
+    images_by_class,
+    names_and_targets,
+    shown,
+    to_rgb,
+)
 from .._pixels import checksum, mean_and_std
 
 MEMORY_LIMIT = 2**30
@@ -59,7 +68,7 @@ def _find_parts(root: Path) -> dict[str, ImagesOfPart]:
     if "train" not in there:
         problems.append(Problem(f"{root}: has no folder 'train'; the images must lie in train/<class>/"))
     elif len(there["train"]) < 2:
-        found = ", ".join(there["train"]) or "none"
+        found = ", ".join(map(shown, there["train"])) or "none"
         problems.append(Problem(f"{root / 'train'}: needs a folder for each of two or more classes; found: {found}"))
     if "test" not in there and "val" not in there:
         problems.append(
@@ -80,7 +89,7 @@ def _unlike_train(root: Path, part: str, there: Mapping[str, ImagesOfPart]) -> l
     if not known:
         return []
     unknown = (name for name in there[part] if name not in known)
-    return [Problem(f"{root / part / name}: no class of train{suggest(name, known)}") for name in unknown]
+    return [Problem(f"{shown(root / part / name)}: no class of train{suggest(name, known)}") for name in unknown]
 
 
 def _read_part(root: Path, images: ImagesOfPart, classes: Sequence[str], image_size: int, in_memory: bool) -> Split:
@@ -95,7 +104,7 @@ def _read_part(root: Path, images: ImagesOfPart, classes: Sequence[str], image_s
 
 def _square(image: PIL.Image.Image, size: int) -> PIL.Image.Image:
     """Return the largest centred square of the upright image, scaled to `size` pixels."""
-    return ImageOps.fit(ImageOps.exif_transpose(image), (size, size), PIL.Image.Resampling.BILINEAR)
+    return ImageOps.fit(ImageOps.exif_transpose(to_rgb(image)), (size, size), PIL.Image.Resampling.BILINEAR)
 
 
 def _file_checksum(root: Path, image_size: int, splits: Mapping[str, Split]) -> str:

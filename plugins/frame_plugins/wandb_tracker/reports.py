@@ -199,10 +199,21 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return _parse(path, path.read_text()) if path.is_file() else {}
 
 
 def _lines(path: Path) -> Iterable[dict[str, Any]]:
     """Yield the values of a JSON-lines file, without a last line cut short."""
     text = path.read_text() if path.is_file() else ""
-    return map(json.loads, text[: text.rfind("\n") + 1].splitlines())
+    return [_parse(path, line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    """Return the values of JSON read from `path`. Raises UserError where it is damaged."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: damaged: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: damaged: not a set of values")
+    return values

@@ -281,7 +281,7 @@ const head = (text) => element("th", { className: "left", scope: "row" }, text);
 const rows = (...each) => element("tbody", {}, ...each.map((cells) => element("tr", {}, ...cells)));
 
 function facts(image) {
-  const values = [["true class", image.target], ["predicted class", image.predicted], ["confidence", percent(image.confidence, 2)], ["loss (cross-entropy)", image.loss.toFixed(4)], ["number in the test set", image.index], ["source file", image.source || "not a file"], ["chosen by", image.in.join(", ")]];
+  const values = [["true class", image.target], ["predicted class", image.predicted], ["confidence", percent(image.confidence, 2)], ["loss (cross-entropy)", image.loss === null ? "not finite" : image.loss.toFixed(4)], ["number in the test set", image.index], ["source file", image.source || "not a file"], ["chosen by", image.in.join(", ")]];
   return element("table", {}, rows(...values.map(([name, value]) => [head(name), element("td", { className: "left" }, String(value))])));
 }
 

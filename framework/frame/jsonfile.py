@@ -1,0 +1,62 @@
+"""Reads JSON that a run wrote, or what became of it: a file that is damaged is named, with what is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Any
+
+from .errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+MAX_BYTES = 2**28
+"""256 MiB: more than a run of a million steps writes into one file."""
+
+
+def damaged(path: Path, reason: object) -> UserError:
+    """Return the error for a run's file that cannot be used. reason: in words, or what a library said of it."""
+    text = str(reason).strip().partition("\n")[0] or type(reason).__name__
+    return UserError(Problem(f"{path}: damaged: {text if text.isprintable() else ascii(text)}"))
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Return a file's content. Raises UserError where it cannot be read or has more than `limit` bytes."""
+    try:
+        if not S_ISREG(path.stat().st_mode):
+            raise damaged(path, "a pipe, a device or a folder is in its place")
+        if path.stat().st_size > limit:
+            raise damaged(path, f"it has more than {limit:,} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_json(path: Path, shape: Any) -> Any:
+    """Return a JSON file's value, checked to be a `shape`: any type that pydantic knows. Raises UserError."""
+    raw = read_bytes(path)
+    return _checked(path, lambda: _adapter(shape).validate_json(raw))
+
+
+def checked(value: Any, path: Path, shape: Any) -> Any:
+    """Return a value that was read from `path`, checked to be a `shape`. Raises UserError."""
+    return _checked(path, lambda: _adapter(shape).validate_python(value))
+
+
+@cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # late: commands that read no run start without it
+
+    return TypeAdapter(shape)
+
+
+def _checked(path: Path, check: Callable[[], Any]) -> Any:
+    try:
+        return check()
+    except ValueError as error:  # pydantic's ValidationError is one
+        first = error.errors(include_url=False)[0] if hasattr(error, "errors") else {"loc": (), "msg": str(error)}
+        where = ".".join(map(str, first["loc"]))
+        raise damaged(path, f"{where}: {first['msg']}" if where else first["msg"]) from error
