@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .allocator import keep_freed_memory
 from .errors import UserError
 from .settings import TrainSettings
 
@@ -54,6 +55,8 @@ def choose_backend(settings: TrainSettings) -> Backend:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = _device(settings.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     precision = settings.precision
     if precision == "auto":
         precision = "bf16" if _computes_bf16(device) else "fp32"
