@@ -189,6 +189,20 @@ class RunDir:
             file.flush()
             yield
 
+    def is_locked(self) -> bool:
+        """Tell whether another process has the folder, without taking the lock: none that wants it is refused."""
+        import fcntl
+        import struct
+
+        layout = "hhqqi0q"  # Linux's struct flock: type, whence, start, length, process
+        question = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        try:
+            with self.lock.open("rb") as file:
+                answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
+        except OSError:
+            return False
+        return struct.unpack(layout, answer)[0] != fcntl.F_UNLCK
+
     def remove_leftovers(self) -> None:
         """Remove what a killed process had begun to write. The folder must be locked."""
         for folder in (self.path, self.checkpoints, self.analysis, *self.analysis.glob("*/")):

@@ -32,6 +32,7 @@ SECTIONS = {
     "On runs": {
         "resume": ".run:resume",
         "reproduce": ".reproduce:reproduce",
+        "runs": ".runs:runs",
         "report": ".report:report",
         "sync": ".sync:sync",
     },
