@@ -33,6 +33,7 @@ SECTIONS = {
         "resume": ".run:resume",
         "reproduce": ".reproduce:reproduce",
         "runs": ".runs:runs",
+        "compare": ".compare:compare",
         "report": ".report:report",
         "sync": ".sync:sync",
     },
