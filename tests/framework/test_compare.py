@@ -171,6 +171,22 @@ def test_unfinished_and_damaged_runs_are_shown_with_what_they_have(cli, train, t
     assert "begun" in (tmp_path / "page.html").read_text()
 
 
+def test_other_training_images_are_a_note_and_values_that_are_no_numbers_a_gap(cli, train, tmp_path):
+    first, second = train(), train("seed=4")
+    environment = json.loads((second / "environment.json").read_text())
+    (second / "environment.json").write_text(json.dumps(environment | {"data_checksum": "another"}))
+    with (second / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "epoch", "epoch": NaN, "step": 99, "test/acc": 0.5, "test/loss": NaN}\n')
+        file.write('{"kind": "epoch", "epoch": 3, "step": 99, "test/acc": 0.5, "test/loss": Infinity}\n')
+    result = cli("compare", first, second, "--json")
+    found = json.loads(result.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    (test,) = found["tests"]
+    assert "checksums are not" in test["note"]
+    assert rows(found)["test accuracy"]["best"]
+    curves = {chart["title"]: chart["series"][1]["x"] for chart in found["curves"]}
+    assert (curves["Test accuracy"], curves["Test loss"]) == ([1, 2, 3], [1, 2])
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_what_cannot_be_compared_is_an_error(cli, train, tmp_path, options):
     run = train()

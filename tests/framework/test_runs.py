@@ -216,3 +216,22 @@ class TestRemoving:
         (run / "run.json").write_text("{")
         assert cli("runs", "rm", run, "--yes").code == 0
         assert not run.exists()
+
+    def test_a_lock_that_leads_elsewhere_is_not_written_to(self, cli, make, tmp_path):
+        run, precious = make("quick/a", state="running"), tmp_path / "precious.txt"
+        precious.write_text("precious")
+        (run / ".lock").unlink()
+        (run / ".lock").symlink_to(precious)
+        assert " killed " in cli("runs").out
+        result = cli("runs", "rm", run, "--yes")
+        assert (result.code, precious.read_text(), run.exists()) == (2, "precious", True)
+
+    def test_pipes_in_a_run_are_not_waited_for(self, cli, make):
+        run = make("quick/a", state="running")
+        for name in (".lock", "metrics.jsonl"):
+            (run / name).unlink(missing_ok=True)
+            os.mkfifo(run / name)
+        assert " killed " in cli("runs").out
+        (run / "run.json").unlink()
+        os.mkfifo(run / "run.json")
+        assert " damaged " in cli("runs").out

@@ -58,6 +58,8 @@ def _write(path: Path, comparison: Comparison) -> None:
 
 
 def _show(comparison: Comparison) -> None:
+    from ..comparison.overlay import overlay
+
     letters = [side.letter for side in comparison.sides]
     runs = [[facts["run"], facts["name"], facts["state"], facts["path"]] for facts in comparison.values()["runs"]]
     _section("Runs", table(["", "name", "state", "folder"], runs))
@@ -70,8 +72,6 @@ def _show(comparison: Comparison) -> None:
     rows = [[row.name, *(_value(row, place) for place in range(len(letters)))] for row in comparison.metrics]
     head = [f"{letter} " for letter in letters]  # the mark stands behind the number
     _section("Metrics (* best)", table(["", *head], rows, right=range(1, len(letters) + 1)))
-    from ..comparison.overlay import overlay
-
     for chart in comparison.curves:
         if chart.name in HELD_OUT:
             _section(chart.title, overlay(chart))

@@ -64,8 +64,8 @@ def compare(folders: Sequence[RunDir]) -> Comparison:
         recipes=recipe_differences(sides),
         metrics=metrics(sides, same),
         curves=curves(sides),
-        tests=list(tests(sides)),
-        notes=list(_notes(sides, same)),
+        tests=tests(sides),
+        notes=_notes(sides, same),
         damaged=damaged,
     )
 

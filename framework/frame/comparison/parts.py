@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from math import isfinite
 from typing import Any, Literal
 
-import numpy as np
-
 from ..report.shapes import metric_names
 from ..results import Chart, Color, Series
 from .mcnemar import mcnemar
-from .side import Side
+from .side import Graded, Side
 
 Unit = Literal["percent", "number", "count", "seconds"]
 COLORS: tuple[Color, ...] = ("blue", "orange", "green", "purple", "vermillion", "sky", "grey")
@@ -90,8 +88,7 @@ def _row(name: str, values: Sequence[Any], aim: str | None, same_data: bool) -> 
 
 def _finite(value: Any) -> float | None:
     """Return a number with six digits that count; None for what is none, or is not finite."""
-    number = isinstance(value, int | float) and isfinite(value)
-    return float(f"{value:.6g}") if number else None
+    return float(f"{value:.6g}") if isinstance(value, int | float) and isfinite(value) else None
 
 
 def _names(sides: Sequence[Side]) -> list[str]:
@@ -121,11 +118,11 @@ def _chart(sides: Sequence[Side], metric: str) -> Chart:
 
 def _series(place: int, side: Side, metric: str) -> Series | None:
     """Return the curve of the run at this place among the others, None if it has no such metric."""
-    lines = [line for line in side.epochs if _finite(line.get(metric)) is not None]
-    if not lines:
+    pairs = [(_finite(line["epoch"]), _finite(line.get(metric))) for line in side.epochs]
+    x, y = [x for x, y in pairs if x and y is not None], [y for x, y in pairs if x and y is not None]
+    if not x:
         return None
-    x, y = [line["epoch"] for line in lines], [_finite(line[metric]) for line in lines]
-    kind: Literal["line", "points"] = "points" if len(lines) == 1 else "line"
+    kind: Literal["line", "points"] = "points" if len(x) == 1 else "line"
     return Series(side.name, x, y, color(place), kind=kind, dashed=place >= PLAIN)
 
 
@@ -134,46 +131,36 @@ def color(place: int) -> Color:
     return COLORS[place % len(COLORS)]
 
 
-def tests(sides: Sequence[Side]) -> Iterator[dict[str, Any]]:
-    """Yield McNemar's test of each pair of runs, or why there is none."""
-    for first, second in combinations(sides, 2):
-        pair = {"first": first.letter, "second": second.letter}
-        reason = _refusal(first, second)
-        if reason is None:
-            assert first.answers is not None
-            assert second.answers is not None
-            result = mcnemar(_right(first), _right(second))
-            doubt = OTHER_DATA if _other_data([first, second]) else None
-            yield {**pair, "images": len(first.answers.targets), **asdict(result), "note": doubt}
-        else:
-            yield {**pair, "refused": reason}
+def tests(sides: Sequence[Side]) -> list[dict[str, Any]]:
+    """Return McNemar's test of each pair of runs, or why there is none."""
+    pairs = combinations(sides, 2)
+    return [{"first": first.letter, "second": second.letter, **_test(first, second)} for first, second in pairs]
 
 
-def _right(side: Side) -> np.ndarray:
-    assert side.answers is not None
-    return np.asarray(side.answers.probabilities.argmax(1) == side.answers.targets)
+def _test(first: Side, second: Side) -> dict[str, Any]:
+    one, two = first.answers, second.answers
+    if one is None or two is None:
+        without = [side.letter for side in (first, second) if side.answers is None]
+        return {"refused": f"no predictions of {' and '.join(without)}"}
+    if reason := _unlike(one, two):
+        return {"refused": f"the test sets differ: {reason}"}
+    note = OTHER_DATA if _other_data([first, second]) else None
+    return {"images": len(one.targets), **asdict(mcnemar(one.right, two.right)), "note": note}
 
 
-def _refusal(first: Side, second: Side) -> str | None:
-    """Say why the answers of two runs cannot be compared, None if they can."""
-    without = [side.letter for side in (first, second) if side.answers is None]
-    if without:
-        return f"no predictions of {' and '.join(without)}"
-    assert first.answers is not None
-    assert second.answers is not None
-    if first.answers.classes != second.answers.classes:
-        return "the test sets differ: other classes"
-    one, two = first.answers.targets, second.answers.targets
-    if len(one) != len(two):
-        return f"the test sets differ: {len(one):,} and {len(two):,} images"
-    if (one != two).any():
-        return f"the test sets differ: {int((one != two).sum()):,} of {len(one):,} targets are not the same"
-    return None
+def _unlike(one: Graded, two: Graded) -> str | None:
+    """Say in what two test sets differ, None if they have the same targets."""
+    if one.classes != two.classes:
+        return "other classes"
+    if len(one.targets) != len(two.targets):
+        return f"{len(one.targets):,} and {len(two.targets):,} images"
+    other = int((one.targets != two.targets).sum())
+    return f"{other:,} of {len(one.targets):,} targets are not the same" if other else None
 
 
 def same_images(sides: Sequence[Side]) -> bool:
     """Tell whether the runs' values are of the same test images, as far as data and predictions tell."""
-    return not _other_data(sides) or all(_refusal(*pair) is None for pair in combinations(sides, 2))
+    return not _other_data(sides) or not any("refused" in _test(*pair) for pair in combinations(sides, 2))
 
 
 def _other_data(sides: Sequence[Side]) -> bool:

@@ -6,11 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..jsonfile import checked, read_json
 from ..report.images import Answers
 from ..report.shapes import Damaged, Line, Record
 from ..rundir import RunDir, read_lines
 from ..yamlfile import read_yaml
+
+
+@dataclass(frozen=True)
+class Graded:
+    """The answers to the test set. targets: (N,); right: (N,) bool."""
+
+    classes: list[str]
+    targets: np.ndarray
+    right: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class Side:
     state: str
     epochs: list[dict[str, Any]]
     recipe: dict[str, Any]
-    answers: Answers | None
+    answers: Graded | None
     environment: dict[str, Any]
 
     @property
@@ -53,7 +64,7 @@ def read_side(letter: str, folder: RunDir, damaged: Damaged) -> Side:
         state="killed" if killed else record["state"],
         epochs=damaged.without([], _epochs, folder),
         recipe=damaged.without({}, _recipe, folder),
-        answers=damaged.without(None, Answers.read, folder),
+        answers=damaged.without(None, _graded, folder),
         environment=damaged.without({}, _environment, folder),
     )
 
@@ -65,6 +76,13 @@ def _epochs(folder: RunDir) -> list[dict[str, Any]]:
 
 def _recipe(folder: RunDir) -> dict[str, Any]:
     return dict(_flat(read_yaml(folder.recipe)[0])) if folder.recipe.is_file() else {}
+
+
+def _graded(folder: RunDir) -> Graded | None:
+    answers = Answers.read(folder)
+    if answers is None:
+        return None
+    return Graded(answers.classes, answers.targets, answers.probabilities.argmax(1) == answers.targets)
 
 
 def _environment(folder: RunDir) -> dict[str, Any]:
