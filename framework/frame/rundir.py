@@ -190,7 +190,10 @@ class RunDir:
             yield
 
     def is_locked(self) -> bool:
-        """Tell whether another process has the folder, without taking the lock: none that wants it is refused."""
+        """Tell whether another process has the folder, without taking the lock: none that wants it is refused.
+
+        Not for the process that has it: POSIX takes the lock from whoever closes the file.
+        """
         import fcntl
         import struct
 
