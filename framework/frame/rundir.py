@@ -173,7 +173,7 @@ class RunDir:
         import fcntl
 
         try:
-            file = self.lock.open("a+")
+            file = open(self.lock, "a+", opener=_itself)  # noqa: SIM115 - closed below
         except OSError as error:
             raise UserError(f"{self.path} cannot be written: {error.strerror}") from error
         with file:
@@ -189,11 +189,33 @@ class RunDir:
             file.flush()
             yield
 
+    def is_locked(self) -> bool:
+        """Tell whether another process has the folder, without taking the lock: none that wants it is refused.
+
+        Not for the process that has it: POSIX takes the lock from whoever closes the file.
+        """
+        import fcntl
+        import struct
+
+        layout = "hhqqi0q"  # Linux's struct flock: type, whence, start, length, process
+        question = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        try:
+            with open(self.lock, "rb", opener=_itself) as file:
+                answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
+        except OSError:
+            return False
+        return struct.unpack(layout, answer)[0] != fcntl.F_UNLCK
+
     def remove_leftovers(self) -> None:
         """Remove what a killed process had begun to write. The folder must be locked."""
         for folder in (self.path, self.checkpoints, self.analysis, *self.analysis.glob("*/")):
             for leftover in folder.glob(".*.tmp"):
                 leftover.unlink()
+
+
+def _itself(path: str, flags: int) -> int:
+    """Open a file, not what a link in its place leads to, nor a pipe that would be waited for."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def create_run(out: Path, name: str) -> RunDir:

@@ -32,6 +32,8 @@ SECTIONS = {
     "On runs": {
         "resume": ".run:resume",
         "reproduce": ".reproduce:reproduce",
+        "runs": ".runs:runs",
+        "compare": ".compare:compare",
         "report": ".report:report",
         "sync": ".sync:sync",
     },

@@ -6,6 +6,7 @@ import inspect
 import shutil
 import sys
 import textwrap
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import click
@@ -60,3 +61,16 @@ def say_paragraphs(text: str) -> None:
         else:
             echo(paragraph)
         echo()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Return a table's lines, the columns of `right` flush right, two spaces between columns."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    cells = [
+        [
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        for row in (header, *rows)
+    ]
+    return ["  ".join(row).rstrip() for row in cells]

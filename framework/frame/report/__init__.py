@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -11,6 +12,7 @@ import jinja2
 
 from ..console import duration
 from ..rundir import RunDir, write_text
+from ..yamlfile import quoted
 from .gather import gather
 
 
@@ -20,18 +22,24 @@ def write_report(folder: RunDir) -> list[str]:
     A run that is not finished shows what there is. Raises UserError where run.json is damaged.
     """
     shown = gather(folder)
-    write_text(folder.report, _template().render(**shown, asset=_asset))
+    write_text(folder.report, render("page.html.j2", shown))
     return list(shown["damaged"])
 
 
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Return a page: a template of this folder, filled in."""
+    return _templates().get_template(template).render(**values, asset=_asset)
+
+
 @cache
-def _template() -> jinja2.Template:
+def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("frame.report", "."), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"duration": duration, "cell": _cell, "percent": _percent, "scalar": _scalar, "day": _day}
-    return environment.get_template("page.html.j2")
+    environment.filters["setting"] = quoted
+    return environment
 
 
 @cache
