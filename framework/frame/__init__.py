@@ -1,5 +1,9 @@
 """frame trains image classifiers from YAML recipes. What stands here is public: plugins import nothing else of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .components import (
     AUTO,
     AnalyzerComponent,
@@ -52,6 +56,9 @@ from .results import (
 from .secrets import hide_secrets, known_secrets, names_a_secret
 from .steps import Steps
 
+if TYPE_CHECKING:
+    from .finished import Run, load_run, run
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -90,6 +97,7 @@ __all__ = [
     "Picture",
     "Predictions",
     "Problem",
+    "Run",
     "RunFailed",
     "RunHistory",
     "SampleTransform",
@@ -110,11 +118,22 @@ __all__ = [
     "hookimpl",
     "house_style",
     "known_secrets",
+    "load_run",
     "names_a_secret",
     "new_figure",
     "png",
+    "run",
     "shorten",
     "suggest",
     "take",
     "untouched",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs torch when it is asked for: `import frame` stays light."""
+    if name in ("Run", "load_run", "run"):
+        from . import finished
+
+        return getattr(finished, name)
+    raise AttributeError(f"module 'frame' has no attribute '{name}'")

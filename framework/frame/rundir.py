@@ -113,6 +113,10 @@ class RunDir:
         return self.path / "environment.json"
 
     @property
+    def data_info(self) -> Path:
+        return self.path / "data.json"
+
+    @property
     def schedule(self) -> Path:
         return self.path / "schedule.json"
 

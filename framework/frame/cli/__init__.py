@@ -31,6 +31,8 @@ SECTIONS = {
     },
     "On runs": {
         "resume": ".run:resume",
+        "evaluate": ".evaluate:evaluate",
+        "analyze": ".analyze:analyze",
         "reproduce": ".reproduce:reproduce",
         "report": ".report:report",
         "sync": ".sync:sync",
