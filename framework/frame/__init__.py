@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .components import (
@@ -58,12 +59,24 @@ from .steps import Steps
 
 if TYPE_CHECKING:
     from .finished import Run, load_run, run
+    from .image_files import (
+        IMAGE_ENDINGS,
+        PrepareImage,
+        UnreadableImageError,
+        fit_image,
+        opened_image,
+        read_image,
+        refuse_more_than_8_bits,
+        shown_name,
+        to_rgb,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AUTO",
     "COLORS",
+    "IMAGE_ENDINGS",
     "AnalysisRun",
     "AnalyzerComponent",
     "AnalyzerResult",
@@ -96,6 +109,7 @@ __all__ = [
     "OptimizerComponent",
     "Picture",
     "Predictions",
+    "PrepareImage",
     "Problem",
     "Run",
     "RunFailed",
@@ -113,7 +127,9 @@ __all__ = [
     "TrackerComponent",
     "TrainingRun",
     "TransformComponent",
+    "UnreadableImageError",
     "UserError",
+    "fit_image",
     "hide_secrets",
     "hookimpl",
     "house_style",
@@ -121,19 +137,39 @@ __all__ = [
     "load_run",
     "names_a_secret",
     "new_figure",
+    "opened_image",
     "png",
+    "read_image",
+    "refuse_more_than_8_bits",
     "run",
     "shorten",
+    "shown_name",
     "suggest",
     "take",
+    "to_rgb",
     "untouched",
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import what needs torch when it is asked for: `import frame` stays light."""
-    if name in ("Run", "load_run", "run"):
-        from . import finished
+_LATE = {
+    "finished": ("Run", "load_run", "run"),
+    "image_files": (
+        "IMAGE_ENDINGS",
+        "PrepareImage",
+        "UnreadableImageError",
+        "fit_image",
+        "opened_image",
+        "read_image",
+        "refuse_more_than_8_bits",
+        "shown_name",
+        "to_rgb",
+    ),
+}
 
-        return getattr(finished, name)
+
+def __getattr__(name: str) -> object:
+    """Import what needs torch or PIL when it is asked for: `import frame` stays light."""
+    for module, names in _LATE.items():
+        if name in names:
+            return getattr(import_module(f".{module}", __name__), name)
     raise AttributeError(f"module 'frame' has no attribute '{name}'")

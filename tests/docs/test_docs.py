@@ -1,6 +1,7 @@
 """The documentation is true: its examples run, and it mentions every setting, hook, component, file and command."""
 
 import ast
+import io
 import re
 import shlex
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 from pydantic_core import PydanticUndefined
 
 import frame as public
@@ -185,8 +187,13 @@ EXAMPLES = re.findall(r"^(.*\$RUN.*)$", "".join(re.findall(r"```sh\n(.*?)```", D
 def test_what_is_shown_of_finished_runs_works(example, after_the_run, cli, monkeypatch, tmp_path):
     shutil.copytree(after_the_run, tmp_path, dirs_exist_ok=True)
     (run,) = (tmp_path / "runs" / "tiny").iterdir()
-    done = cli(*shlex.split(example.replace("$RUN", str(run)))[1:])
+    (tmp_path / "photos").mkdir()
+    Image.new("L", (9, 9)).save(tmp_path / "photos" / "7.png")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"photos/7.png\n")))
+    command = example.partition("| ")[2] or example
+    done = cli(*shlex.split(command.replace("$RUN", str(run)))[1:])
     assert done.code == 0, done.err
+    assert done.out
 
 
 def test_the_notebook_as_shown_runs(tmp_path):

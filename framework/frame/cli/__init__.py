@@ -33,6 +33,7 @@ SECTIONS = {
         "resume": ".run:resume",
         "evaluate": ".evaluate:evaluate",
         "analyze": ".analyze:analyze",
+        "predict": ".predict:predict",
         "reproduce": ".reproduce:reproduce",
         "report": ".report:report",
         "sync": ".sync:sync",
