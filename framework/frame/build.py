@@ -183,14 +183,21 @@ def _pipeline(
 
 
 def _normalization(recipe: Recipe, info: DataInfo, backend: Backend) -> Callable[[torch.Tensor], torch.Tensor]:
-    chosen = recipe.data.normalize
-    if chosen is False:
+    if recipe.data.normalize is False:
         return scale
-    mean, std = (chosen.mean, chosen.std) if isinstance(chosen, Normalization) else (info.mean, info.std)
+    mean, std = mean_and_std(recipe, info)
     channels = info.channels
     if {len(mean), len(std)} != {channels}:
         raise UserError(f"data.normalize: the images have {channels} channels, mean {len(mean)} and std {len(std)}")
     return Normalize(mean, std, backend.device)
+
+
+def mean_and_std(recipe: Recipe, info: DataInfo) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and standard deviation of each channel by which pixels, scaled to [0, 1], are normalised."""
+    chosen = recipe.data.normalize
+    if chosen is False:
+        return (0.0,) * info.channels, (1.0,) * info.channels
+    return (chosen.mean, chosen.std) if isinstance(chosen, Normalization) else (info.mean, info.std)
 
 
 def _init_from_data(parts: Parts) -> None:

@@ -40,14 +40,15 @@ def read_classes(folder: RunDir) -> list[str]:
 
 def read_predictions(folder: RunDir, classes: int) -> Predictions:
     """Return the run's answers on its test set. Raises UserError where they are damaged."""
+    import numpy as np
     from safetensors.numpy import load_file
 
     try:
         arrays: dict[str, Any] = load_file(small_enough(folder.predictions))
-        found = Predictions(arrays["logits"], arrays["targets"], arrays["losses"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise damaged(folder.predictions, error) from error
-    count = len(found.targets)
+    found = Predictions(*(arrays.get(name, np.empty(())) for name in ("logits", "targets", "losses")))
+    count = found.targets.size
     shapes = found.logits.shape, found.targets.shape, found.losses.shape
     if shapes != ((count, classes), (count,), (count,)) or found.logits.dtype.kind != "f":
         raise damaged(folder.predictions, f"no logits of {classes} classes for each target")

@@ -153,6 +153,10 @@ class RunDir:
         return self.path / "analysis"
 
     @property
+    def exports(self) -> Path:
+        return self.path / "export"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 

@@ -34,6 +34,7 @@ SECTIONS = {
         "evaluate": ".evaluate:evaluate",
         "analyze": ".analyze:analyze",
         "predict": ".predict:predict",
+        "export": ".export:export",
         "reproduce": ".reproduce:reproduce",
         "report": ".report:report",
         "sync": ".sync:sync",
