@@ -57,7 +57,8 @@ def _choose(
     changes = [*overrides, *(f"analyzers.{number}.use={name}" for number, name in enumerate(new, len(known)))]
     if new:
         run = open_changed(path, changes, trust=trust)
-    touched = {int(text.split(".")[1]) for text in overrides if text.startswith("analyzers.")}
+    keys = [text.partition("=")[0].split(".") for text in overrides]
+    touched = {int(key[1]) for key in keys if key[0] == "analyzers"}
     chosen = {*names, *(name for number, name in enumerate(known) if number in touched)}
     return run, changes, chosen or known
 

@@ -205,8 +205,9 @@ class TestAnalyze:
             "confusion", "grad_cam", "misclassified",
         ]  # fmt: skip
 
-    def test_a_changed_setting_runs_that_analyzer(self, cli, run):
-        done = cli("analyze", run, "analyzers.1.count=1")
+    @pytest.mark.parametrize("change", ["analyzers.1.count=1", "analyzers.1={use: misclassified, count: 1}"])
+    def test_a_changed_setting_runs_that_analyzer(self, cli, run, change):
+        done = cli("analyze", run, change)
         assert done.code == 0, done.err
         assert "analyzed  1 of 1 analyzers" in done.out
         assert len(result(run, "misclassified")["images"]) == 1
