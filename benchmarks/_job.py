@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from frame.build import Parts, build, load_data
+from frame.conduct import assemble
 from frame.console import Console
 from frame.engine import Job
 from frame.events import RunEvents
 from frame.randomness import seed_everything
 from frame.resolve import load_recipe
-from frame.run import assemble
 from frame.rundir import create_run
 from frame.tracking import Trackers
 

@@ -1,5 +1,10 @@
 """frame trains image classifiers from YAML recipes. What stands here is public: plugins import nothing else of it."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .components import (
     AUTO,
     AnalyzerComponent,
@@ -52,11 +57,26 @@ from .results import (
 from .secrets import hide_secrets, known_secrets, names_a_secret
 from .steps import Steps
 
+if TYPE_CHECKING:
+    from .finished import Run, load_run, run
+    from .image_files import (
+        IMAGE_ENDINGS,
+        PrepareImage,
+        UnreadableImageError,
+        fit_image,
+        opened_image,
+        read_image,
+        refuse_more_than_8_bits,
+        shown_name,
+        to_rgb,
+    )
+
 __version__ = "0.1.0"
 
 __all__ = [
     "AUTO",
     "COLORS",
+    "IMAGE_ENDINGS",
     "AnalysisRun",
     "AnalyzerComponent",
     "AnalyzerResult",
@@ -89,7 +109,9 @@ __all__ = [
     "OptimizerComponent",
     "Picture",
     "Predictions",
+    "PrepareImage",
     "Problem",
+    "Run",
     "RunFailed",
     "RunHistory",
     "SampleTransform",
@@ -105,16 +127,49 @@ __all__ = [
     "TrackerComponent",
     "TrainingRun",
     "TransformComponent",
+    "UnreadableImageError",
     "UserError",
+    "fit_image",
     "hide_secrets",
     "hookimpl",
     "house_style",
     "known_secrets",
+    "load_run",
     "names_a_secret",
     "new_figure",
+    "opened_image",
     "png",
+    "read_image",
+    "refuse_more_than_8_bits",
+    "run",
     "shorten",
+    "shown_name",
     "suggest",
     "take",
+    "to_rgb",
     "untouched",
 ]
+
+
+_LATE = {
+    "finished": ("Run", "load_run", "run"),
+    "image_files": (
+        "IMAGE_ENDINGS",
+        "PrepareImage",
+        "UnreadableImageError",
+        "fit_image",
+        "opened_image",
+        "read_image",
+        "refuse_more_than_8_bits",
+        "shown_name",
+        "to_rgb",
+    ),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs torch or PIL when it is asked for: `import frame` stays light."""
+    for module, names in _LATE.items():
+        if name in names:
+            return getattr(import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module 'frame' has no attribute '{name}'")

@@ -8,7 +8,7 @@ import re
 import time
 import traceback
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -42,12 +42,19 @@ FAILURES = (Exception, SystemExit, OutOfTime)
 """Whatever an analyzer raises, the run and the other analyzers go on; only Ctrl-C ends them."""
 
 
-def analyze(analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, send: Send) -> int:
-    """Run the analyzers into `folder`, a folder each; return how many failed. send: gets each (name, result)."""
+def analyze(
+    analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, send: Send, only: Container[str] | None = None
+) -> int:
+    """Run the analyzers into `folder`, a folder each; return how many failed.
+
+    send: gets each (name, result). only: run those of these names, each in its place among all.
+    """
     failed = 0
     hidden = withheld()
     closed = replace(run, model=hidden, answer=hidden)
     for order, (name, named) in enumerate(unique_names(analyzers)):
+        if only is not None and name not in only:
+            continue
         since = time.monotonic()
         place = _own_folder(folder, name)
         needs_model = named.component.needs_model

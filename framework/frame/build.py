@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from .components import BatchTransform, TransformComponent
-from .data import DataSplits, Split
+from .data import DataInfo, DataSplits, Split
 from .device import Backend, choose_backend
 from .engine import Answer, Loss
 from .errors import FrameError, RunFailed, UserError
@@ -44,6 +44,22 @@ class Parts:
     training: Pipeline
     watched: Pipeline
     test: Pipeline
+
+
+@dataclass(frozen=True)
+class Network:
+    """A recipe's model with all that an image passes through on its way to an answer."""
+
+    recipe: Recipe
+    info: DataInfo
+    backend: Backend
+    model: nn.Module
+    loss: Loss
+    answer: Answer
+
+    def evaluation(self, split: Split) -> Pipeline:
+        """Return the batches of a split as the recipe evaluates them."""
+        return _evaluation(self.recipe, self.info, split, self.backend)
 
 
 @contextmanager
@@ -94,34 +110,44 @@ def build(recipe: Recipe, data: DataSplits, *, fresh: bool = True) -> Parts:
 
 
 def _parts(recipe: Recipe, data: DataSplits) -> Parts:
-    backend = choose_backend(recipe.train)
+    network = build_network(recipe, data.info)
+    backend = network.backend
     steps = Steps(
         len(data.train), recipe.data.batch_size, recipe.train.epochs, recipe.train.accumulate, recipe.data.drop_last
     )
-    with blame("model", recipe.model):
-        model = recipe.model.component.build(data.info)
-    with blame("loss", recipe.loss):
-        loss = recipe.loss.component.build(data.info)
-    answer: Answer = ask
-    if recipe.evaluator:
-        with blame("evaluator", recipe.evaluator):
-            answer = recipe.evaluator.component.build(data.info)
-    test = _evaluation(recipe, data, data.test, backend)
+    test = network.evaluation(data.test)
     return Parts(
         recipe=recipe,
         data=data,
         backend=backend,
         steps=steps,
-        model=backend.place(model),
-        loss=loss,
-        answer=answer,
+        model=network.model,
+        loss=network.loss,
+        answer=network.answer,
         training=replace(
-            _pipeline(recipe, data, data.train, backend, recipe.train_transforms, recipe.data.batch_size),
+            _pipeline(recipe, data.info, data.train, backend, recipe.train_transforms, recipe.data.batch_size),
             skip=recipe.data.unreadable == "skip",
         ),
-        watched=_evaluation(recipe, data, data.validation, backend) if data.validation else test,
+        watched=network.evaluation(data.validation) if data.validation else test,
         test=test,
     )
+
+
+def build_network(recipe: Recipe, info: DataInfo) -> Network:
+    """Build the recipe's model with what evaluates it, for data that `info` describes; the data itself is not needed.
+
+    Raises UserError or RunFailed.
+    """
+    backend = choose_backend(recipe.train)
+    with blame("model", recipe.model):
+        model = recipe.model.component.build(info)
+    with blame("loss", recipe.loss):
+        loss = recipe.loss.component.build(info)
+    answer: Answer = ask
+    if recipe.evaluator:
+        with blame("evaluator", recipe.evaluator):
+            answer = recipe.evaluator.component.build(info)
+    return Network(recipe, info, backend, backend.place(model), loss, answer)
 
 
 def ask(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -129,13 +155,13 @@ def ask(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return model(images)
 
 
-def _evaluation(recipe: Recipe, data: DataSplits, split: Split, backend: Backend) -> Pipeline:
-    return _pipeline(recipe, data, split, backend, recipe.eval_transforms, recipe.data.eval_batch_size)
+def _evaluation(recipe: Recipe, info: DataInfo, split: Split, backend: Backend) -> Pipeline:
+    return _pipeline(recipe, info, split, backend, recipe.eval_transforms, recipe.data.eval_batch_size)
 
 
 def _pipeline(
     recipe: Recipe,
-    data: DataSplits,
+    info: DataInfo,
     split: Split,
     backend: Backend,
     transforms: Sequence[Named[TransformComponent]],
@@ -146,8 +172,8 @@ def _pipeline(
     for named in transforms:
         component: Any = named.component
         with blame("transform", named):
-            (batches if isinstance(component, BatchTransform) else samples).append(component.build(data.info))
-    settings, normalize = recipe.data, _normalization(recipe, data, backend)
+            (batches if isinstance(component, BatchTransform) else samples).append(component.build(info))
+    settings, normalize = recipe.data, _normalization(recipe, info, backend)
     if settings.pipeline == "device" and not isinstance(split.images, np.ndarray):
         message = f"device needs images that are one array, and '{recipe.dataset.use}' reads them one by one; take auto"
         raise UserError(f"data.pipeline: {message}")
@@ -156,15 +182,22 @@ def _pipeline(
     )
 
 
-def _normalization(recipe: Recipe, data: DataSplits, backend: Backend) -> Callable[[torch.Tensor], torch.Tensor]:
-    chosen = recipe.data.normalize
-    if chosen is False:
+def _normalization(recipe: Recipe, info: DataInfo, backend: Backend) -> Callable[[torch.Tensor], torch.Tensor]:
+    if recipe.data.normalize is False:
         return scale
-    mean, std = (chosen.mean, chosen.std) if isinstance(chosen, Normalization) else (data.mean, data.std)
-    channels = data.info.channels
+    mean, std = mean_and_std(recipe, info)
+    channels = info.channels
     if {len(mean), len(std)} != {channels}:
         raise UserError(f"data.normalize: the images have {channels} channels, mean {len(mean)} and std {len(std)}")
     return Normalize(mean, std, backend.device)
+
+
+def mean_and_std(recipe: Recipe, info: DataInfo) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and standard deviation of each channel by which pixels, scaled to [0, 1], are normalised."""
+    chosen = recipe.data.normalize
+    if chosen is False:
+        return (0.0,) * info.channels, (1.0,) * info.channels
+    return (chosen.mean, chosen.std) if isinstance(chosen, Normalization) else (info.mean, info.std)
 
 
 def _init_from_data(parts: Parts) -> None:
@@ -172,7 +205,7 @@ def _init_from_data(parts: Parts) -> None:
     init = getattr(parts.model, "init_from_data", None)
     if init is None:
         return
-    pipeline = _evaluation(parts.recipe, parts.data, parts.data.train, parts.backend)
+    pipeline = _evaluation(parts.recipe, parts.data.info, parts.data.train, parts.backend)
     first = epoch_order(parts.recipe.seed, 0, len(parts.data.train))[:INIT_IMAGES]
     with rng_untouched(), torch.no_grad(), blame("model", parts.recipe.model):
         init(pipeline.inputs(first.tolist()))

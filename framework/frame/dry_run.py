@@ -10,13 +10,13 @@ import numpy as np
 from torchinfo import summary
 
 from .build import build, load_data
+from .conduct import describe, start
 from .console import Console
 from .data import DataSplits, Split, take
 from .errors import RunFailed
 from .randomness import epoch_order, seed_everything
 from .recipe import Recipe
 from .resolve import Loaded
-from .run import describe, start
 from .saved_recipe import as_yaml
 
 STAND_IN_LR = 1e-3

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import save as save_tensors
+from torch import nn
 
 from .analysis import analyze, analyze_history
 from .build import Parts
@@ -53,24 +54,24 @@ def predict_test(run: TrainingRun, parts: Parts, folder: RunDir) -> Predictions:
 
 
 def explain(
-    run: TrainingRun, parts: Parts, recipe: Recipe, folder: RunDir, predictions: Predictions, trackers: Trackers,
-    console: Console,
+    model: nn.Module, parts: Parts, recipe: Recipe, folder: RunDir, predictions: Predictions, trackers: Trackers,
+    console: Console, only: Container[str] | None = None,
 ) -> int:  # fmt: skip
-    """Run the recipe's analyzers and return how many failed."""
+    """Run the recipe's analyzers and return how many failed. model: the kept one. only: run those of these names."""
     view = AnalysisRun(
         **vars(history(folder)),
         data=parts.data,
         predictions=predictions,
-        model=plain(run.eval_model).eval(),
+        model=plain(model).eval(),
         cam_layers=recipe.model.component.cam_layers(),
         device=parts.backend.device,
         seed=recipe.seed,
         evaluation_inputs=parts.test.inputs,
         evaluation_pixels=parts.test.pixels,
         training_pixels=parts.training.pixels,
-        answer=answers(run, parts),
+        answer=answers(model, parts),
     )
-    return analyze(recipe.analyzers, view, folder.analysis, console.warn, trackers.log_result)
+    return analyze(recipe.analyzers, view, folder.analysis, console.warn, trackers.log_result, only)
 
 
 def explain_so_far(recipe: Recipe, folder: RunDir) -> None:
@@ -89,7 +90,7 @@ def history(folder: RunDir) -> RunHistory:
     )
 
 
-def answers(run: TrainingRun, parts: Parts) -> Callable[[np.ndarray], np.ndarray]:
+def answers(model: nn.Module, parts: Parts) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function of `AnalysisRun.answer`: pixels (N, H, W, C) uint8 -> logits (N, classes) float32."""
     pipeline, backend = parts.test, parts.backend
 
@@ -99,7 +100,7 @@ def answers(run: TrainingRun, parts: Parts) -> Callable[[np.ndarray], np.ndarray
         for part in torch.split(torch.from_numpy(pixels), pipeline.batch_size):
             images = part.to(backend.device).permute(0, 3, 1, 2)  # (N, C, H, W)
             with backend.autocast():
-                logits.append(parts.answer(run.eval_model, backend.order(pipeline.normalize(images))).float().cpu())
+                logits.append(parts.answer(model, backend.order(pipeline.normalize(images))).float().cpu())
         return torch.cat(logits).numpy()
 
     return answer

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 2**28
 """256 MiB: more than a run of a million steps writes into one file."""
 
+MAX_FILE = 2**31
+"""Bytes of an archive, of weights or of predictions that are read at all."""
+
 
 def damaged(path: Path, reason: object) -> UserError:
     """Return the error for a run's file that cannot be used. reason: in words, or what a library said of it."""
@@ -33,6 +36,15 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def small_enough(path: Path) -> Path:
+    """Return the path of a file that can be read into memory. Raises UserError for what is none, or too large."""
+    if not path.is_file():
+        raise damaged(path, "there is no such file")
+    if path.stat().st_size > MAX_FILE:
+        raise damaged(path, f"it has more than {MAX_FILE:,} bytes")
+    return path
 
 
 def read_json(path: Path, shape: Any) -> Any:

@@ -9,13 +9,13 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from .conduct import start
 from .console import Console
 from .environment import differences
 from .errors import UserError
 from .jsonfile import read_json
 from .lr import read_finding
 from .resolve import load_recipe
-from .run import start
 from .rundir import RunDir, open_run, read_lines
 
 

@@ -113,6 +113,10 @@ class RunDir:
         return self.path / "environment.json"
 
     @property
+    def data_info(self) -> Path:
+        return self.path / "data.json"
+
+    @property
     def schedule(self) -> Path:
         return self.path / "schedule.json"
 
@@ -147,6 +151,10 @@ class RunDir:
     @property
     def analysis(self) -> Path:
         return self.path / "analysis"
+
+    @property
+    def exports(self) -> Path:
+        return self.path / "export"
 
     @property
     def report(self) -> Path:

@@ -1,16 +1,21 @@
 """The documentation is true: its examples run, and it mentions every setting, hook, component, file and command."""
 
 import ast
+import io
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 from pydantic_core import PydanticUndefined
 
 import frame as public
+from conftest import clean_environment
 from frame import hookspecs
 from frame.cli import cli
 from frame.plugins import load_plugins
@@ -89,9 +94,8 @@ def test_exactly_the_built_in_components_are_documented():
 
 def test_every_public_name_is_in_the_api_or_the_page_on_plugins():
     tree = ast.parse(Path(public.__file__).read_text())
-    origins = {
-        alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level and node.module]
+    origins = {alias.name: node.module for node in imports for alias in node.names}
     shown = dict(re.findall(r"^::: frame\.(\w+)\n((?: .*\n)*)", DOCS["api"], re.MULTILINE))
     assert set(origins) == set(public.__all__)
     for name, module in origins.items():
@@ -163,3 +167,39 @@ def test_the_tests_that_reliability_names_exist():
     code = "\n".join(path.read_text() for path in (REPOSITORY / "tests").rglob("test_*.py"))
     assert len(named) > 30
     assert named - set(re.findall(r"def (test_\w+)\(", code)) == set()
+
+
+@pytest.fixture(scope="module")
+def after_the_run(tmp_path_factory):
+    """A folder with a finished run, and what the examples of that page name."""
+    home = tmp_path_factory.mktemp("after")
+    tiny = REPOSITORY / "tests" / "framework" / "fixtures" / "tiny.yaml"
+    analyzers = "analyzers=[{use: curves}, {use: confusion}, {use: misclassified}]"
+    command = [sys.executable, "-m", "frame", "run", tiny, "train.epochs=1", analyzers]
+    subprocess.run(command, cwd=home, env=clean_environment(home), check=True, capture_output=True)
+    return home
+
+
+EXAMPLES = re.findall(r"^(.*\$RUN.*)$", "".join(re.findall(r"```sh\n(.*?)```", DOCS["after-the-run"], re.DOTALL)), re.M)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_what_is_shown_of_finished_runs_works(example, after_the_run, cli, monkeypatch, tmp_path):
+    shutil.copytree(after_the_run, tmp_path, dirs_exist_ok=True)
+    (run,) = (tmp_path / "runs" / "tiny").iterdir()
+    (tmp_path / "photos").mkdir()
+    Image.new("L", (9, 9)).save(tmp_path / "photos" / "7.png")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"photos/7.png\n")))
+    command = example.partition("| ")[2] or example
+    done = cli(*shlex.split(command.replace("$RUN", str(run)))[1:])
+    assert done.code == 0, done.err
+    assert done.out
+
+
+def test_the_notebook_as_shown_runs(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", DOCS["after-the-run"], re.DOTALL)
+    recipe = REPOSITORY / "tests" / "framework" / "fixtures" / "tiny.yaml"
+    environment = {**clean_environment(tmp_path), "MPLBACKEND": "Agg"}
+    command = [sys.executable, "-c", code.replace('"quickstart"', repr(str(recipe)))]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

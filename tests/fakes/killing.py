@@ -19,7 +19,7 @@ from frame.rundir import RunDir
 
 PATIENCE_S = 120
 PRELOADED = [
-    "frame.run", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection", "torch_lr_finder",
+    "frame.conduct", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection", "torch_lr_finder",
     "albumentations", "matplotlib.figure",
 ]  # fmt: skip
 

@@ -31,6 +31,10 @@ SECTIONS = {
     },
     "On runs": {
         "resume": ".run:resume",
+        "evaluate": ".evaluate:evaluate",
+        "analyze": ".analyze:analyze",
+        "predict": ".predict:predict",
+        "export": ".export:export",
         "reproduce": ".reproduce:reproduce",
         "runs": ".runs:runs",
         "compare": ".compare:compare",

@@ -115,6 +115,15 @@ def complete_component(_context: click.Context, _parameter: click.Parameter, inc
 
 
 @quietly
+def complete_analyzer(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
+    """Names of analyzers."""
+    from ..plugins import load_plugins
+
+    analyzers = load_plugins().registries.analyzers
+    return _starting(((name, summary(analyzers[name])) for name in analyzers), incomplete)
+
+
+@quietly
 def complete_kind(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """What `frame list` lists."""
     from ..registry import Registries

@@ -60,7 +60,7 @@ def run(
 
 
 def _train(loaded: Loaded, out: Path, repeat: int, console: Console) -> None:
-    from ..run import repeat_runs, start
+    from ..conduct import repeat_runs, start
 
     if repeat > 1:
         repeat_runs(loaded, out, repeat, console)
@@ -86,9 +86,9 @@ def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, tru
 
     KEY=VALUE changes what leaves no mark on the result: trackers, analyzers, checkpoint.every_steps, data.root, ...
     """
+    from ..conduct import resume as go_on
     from ..console import Console
     from ..interrupts import Interrupted
-    from ..run import resume as go_on
 
     console = Console()
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import itertools
-import json
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +16,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file
-from scipy.special import softmax
 
-from ..jsonfile import MAX_BYTES, checked, damaged
+from ..jsonfile import MAX_BYTES, damaged, small_enough
+from ..kept import read_classes, read_predictions
 from ..rundir import RunDir
 from .shapes import Damaged
 
@@ -32,8 +29,6 @@ SIDE = 160
 HEAT_SIDE = 56
 TOP = 5
 """How many classes an image's page lists."""
-MAX_FILE = 2**31
-"""Bytes of an archive or of the predictions that are read at all."""
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 Entry = dict[str, Any]
@@ -52,15 +47,9 @@ class Answers:
         """Return what the run predicted, None if it has not come to that. Raises UserError for damaged files."""
         if not (folder.predictions.is_file() and folder.weights.is_file()):
             return None
-        classes = _classes(folder.weights)
-        try:
-            arrays = load_file(small_enough(folder.predictions))
-            logits, targets = arrays["logits"], arrays["targets"]
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise damaged(folder.predictions, error) from error
-        if logits.shape != (len(targets), len(classes)) or targets.shape != (len(targets),) or logits.dtype.kind != "f":
-            raise damaged(folder.predictions, f"no logits of {len(classes)} classes for each target")
-        return cls(np.nan_to_num(softmax(logits, axis=1)), targets, classes)
+        classes = read_classes(folder)
+        predictions = read_predictions(folder, len(classes))
+        return cls(np.nan_to_num(predictions.probabilities), predictions.targets, classes)
 
     @property
     def mistakes(self) -> int:
@@ -70,16 +59,6 @@ class Answers:
         """Return the likeliest classes of one image with their probabilities."""
         row = self.probabilities[index]
         return [(self.classes[k], round(float(row[k]), 4)) for k in np.argsort(-row)[:TOP]]
-
-
-def _classes(weights: Path) -> list[str]:
-    """Return the class names that stand beside the weights."""
-    try:
-        with safe_open(weights, framework="numpy") as file:
-            written = (file.metadata() or {})["classes"]
-        return list(checked(json.loads(written), weights, list[str]))
-    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
-        raise damaged(weights, error) from error
 
 
 def browsable(
@@ -165,15 +144,6 @@ class _Archives:
         except Exception as error:  # what zipfile, its decompressors and PIL raise
             self.broken.add(name)
             raise damaged(path, error) from error
-
-
-def small_enough(path: Path) -> Path:
-    """Return the path of a file that can be read into memory. Raises UserError for what is none, or too large."""
-    if not path.is_file():
-        raise damaged(path, "there is no such file")
-    if path.stat().st_size > MAX_FILE:
-        raise damaged(path, f"it has more than {MAX_FILE:,} bytes")
-    return path
 
 
 def _decode(source: Path | io.BytesIO) -> Image.Image:

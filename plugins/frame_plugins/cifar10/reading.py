@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frame import Problem, Split, UserError
+from frame import Problem, Split, UserError, to_rgb
+from frame import shown_name as shown
 
-from .._image_tree import decode_images, empty_classes, images_by_class, names_and_targets, shown, to_rgb
+from .._image_tree import decode_images, empty_classes, images_by_class, names_and_targets
 from . import CLASSES
 from .original import ARCHIVE, BATCHES, download, read_archive, read_batches
 

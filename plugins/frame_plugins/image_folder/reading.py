@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import PIL.Image
-from PIL import ImageOps
-
-from frame import DataSplits, Images, Problem, Split, UserError, suggest
+from frame import DataSplits, Images, Problem, Split, UserError, fit_image, suggest
+from frame import shown_name as shown
 
 from .._image_tree import (
     LazyImages,
@@ -20,8 +18,6 @@ from .._image_tree import (
     empty_classes,
     images_by_class,
     names_and_targets,
-    shown,
-    to_rgb,
 )
 from .._pixels import checksum, mean_and_std
 
@@ -94,17 +90,12 @@ def _unlike_train(root: Path, part: str, there: Mapping[str, ImagesOfPart]) -> l
 
 def _read_part(root: Path, images: ImagesOfPart, classes: Sequence[str], image_size: int, in_memory: bool) -> Split:
     names, targets = names_and_targets(images, classes)
-    prepare = partial(_square, size=image_size)
+    prepare = partial(fit_image, size=(image_size, image_size))
     if in_memory:
         return Split(decode_images(root, names, (image_size, image_size), prepare), targets, names)
     check_headers(root, names)
     lazy: Images = LazyImages(root, names, prepare)
     return Split(lazy, targets, names)
-
-
-def _square(image: PIL.Image.Image, size: int) -> PIL.Image.Image:
-    """Return the largest centred square of the upright image, scaled to `size` pixels."""
-    return ImageOps.fit(ImageOps.exif_transpose(to_rgb(image)), (size, size), PIL.Image.Resampling.BILINEAR)
 
 
 def _file_checksum(root: Path, image_size: int, splits: Mapping[str, Split]) -> str:

@@ -30,6 +30,7 @@ from .explain import explain, explain_so_far, history, keep_model, predict_test
 from .faults import explained
 from .interrupts import Interrupted, StopRequest
 from .jsonfile import read_json
+from .kept import save_info
 from .lr import find_lr, save_finding
 from .meter import NotFinite
 from .plan import plan_schedule, save_plan
@@ -75,6 +76,7 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
         save_recipe(
             folder, parts.recipe, console.warn
         )  # with learning rates that are still `auto`: it can be resumed from here on
+        save_info(folder, data.info)
         console.log = folder.log
         console.say(f"run       {folder.path}")
         return conduct(loaded, parts, folder, console)
@@ -251,7 +253,7 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
     which = keep_model(job.run, recipe, folder)
     predictions = predict_test(job.run, parts, folder)
     since = time.monotonic()
-    failed = explain(job.run, parts, recipe, folder, predictions, events.trackers, console)
+    failed = explain(job.run.eval_model, parts, recipe, folder, predictions, events.trackers, console)
     best = events.best or {}
     folder.update_record(
         best=best,

@@ -1,0 +1,40 @@
+"""`frame evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from .run import OVERRIDES, RUN, TRUST
+from .text import echo
+
+DEVICE = click.option("--device", metavar="NAME", help="Compute on cpu, mps, cuda or cuda:N, not where the run did.")
+
+
+@click.command(short_help="Measure a finished run on a test set again.")
+@RUN
+@OVERRIDES
+@click.option("--json", "as_json", is_flag=True, help="Print an object: run, images, loss, accuracy.")
+@DEVICE
+@TRUST
+def evaluate(run: Path, overrides: tuple[str, ...], *, as_json: bool, device: str | None, trust: bool) -> None:
+    """Print loss and accuracy of the finished RUN (its folder) on its test set, or on another of the same classes.
+
+    KEY=VALUE names the other data: data.root=FOLDER, data.use=..., data.eval_transforms=... Nothing is written.
+    """
+    from ..finished import open_changed, refuse_others
+    from ..reevaluate import measure
+
+    refuse_others(overrides, "data.")
+    found = measure(open_changed(run, [*overrides, *on(device)], trust=trust))
+    if as_json:
+        echo(json.dumps({"run": str(run), **found}))
+    else:
+        echo(f"{found['images']:,} test images  loss {found['loss']:.4f}  accuracy {found['accuracy']:.2%}")
+
+
+def on(device: str | None) -> list[str]:
+    """Return the override that chooses the device, if one was given."""
+    return [f"train.device={device}"] if device else []

@@ -1,0 +1,78 @@
+"""`frame predict`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .evaluate import DEVICE, on
+from .run import RUN, TRUST
+from .text import echo
+
+if TYPE_CHECKING:
+    from ..predict import Answer
+
+
+@click.command(short_help="Ask a finished run's model about images.")
+@RUN
+@click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
+              help="Classes to name, the likeliest first.")  # fmt: skip
+@click.option("--csv", "form", flag_value="csv", help="Print a table: file, then class and probability N times.")
+@click.option("--json", "form", flag_value="json", help="Print a JSON object a line: file, top (class, probability).")
+@DEVICE
+@TRUST
+@click.pass_context
+def predict(
+    context: click.Context, run: Path, images: tuple[str, ...], *, top: int, form: str | None, device: str | None,
+    trust: bool,
+) -> None:  # fmt: skip
+    """Name the likeliest classes of each IMAGE by the model of the finished RUN (its folder).
+
+    IMAGE is a file, a folder, a pattern such as 'photos/**/*.jpg', or - for a list on standard input, a name a line.
+    They are read in batches, as many as there may be. Those that cannot be read are named and skipped; the exit code
+    is 1 then.
+    """
+    from ..finished import open_changed
+    from ..predict import image_files
+    from ..predict import predict as answers
+
+    skipped = 0
+
+    def unread(name: str, reason: str) -> None:
+        nonlocal skipped
+        skipped += 1
+        echo(f"skipped: {name}: {reason}", err=True)
+
+    opened = open_changed(run, on(device), trust=trust)
+    top = min(top, opened.info.num_classes)
+    files = image_files(images, map(os.fsdecode, sys.stdin.buffer), unread)
+    if form == "csv":
+        echo(_csv("file", *(f"{what}_{place}" for place in range(1, top + 1) for what in ("class", "probability"))))
+    for answer in answers(opened, files, top, unread):
+        echo(_line(answer, form))
+    if skipped:
+        echo(f"skipped in all: {skipped:,}", err=True)
+        context.exit(1)
+
+
+def _line(answer: Answer, form: str | None) -> str:
+    if form == "json":
+        top = [{"class": name, "probability": probability} for name, probability in answer.top]
+        return json.dumps({"file": answer.file, "top": top})
+    if form == "csv":
+        return _csv(answer.file, *(value for pair in answer.top for value in pair))
+    return f"{answer.file}  " + "  ".join(f"{name} {probability:.2%}" for name, probability in answer.top)
+
+
+def _csv(*cells: object) -> str:
+    text = StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()

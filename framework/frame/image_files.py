@@ -1,0 +1,85 @@
+"""Reads image files that may be anything, and fits them to the size of the data."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import PIL.Image
+from PIL import ImageOps
+
+from .data import Image
+
+IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+"""How the names of image files end."""
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What PIL may take a file for, whatever its ending: its readers of other formats run programs (EPS) or are untried."""
+MAX_PIXELS = 80_000_000
+"""Of one image: a few bytes can claim any number. Below PIL's own limit; decoded it takes 240 MB."""
+TOO_LARGE = f"more than {MAX_PIXELS:,} pixels"
+
+PrepareImage: TypeAlias = Callable[[PIL.Image.Image], PIL.Image.Image]
+"""Makes an image, opened but not decoded, the RGB image of the dataset's size. Raises ValueError, with the reason, for
+one that is not right."""
+
+
+class UnreadableImageError(Exception):
+    """A file that is not the image it should be; its text says why."""
+
+
+def shown_name(name: str | Path) -> str:
+    """Return a name for a message: escaped where it has what a terminal cannot show, or obeys."""
+    text = str(name)
+    return text if text.isprintable() else ascii(text)
+
+
+def read_image(file: Path, prepare: PrepareImage) -> Image:
+    """Return one image (H, W, 3) uint8. Raises UnreadableImageError."""
+    with opened_image(file) as image:
+        return np.asarray(prepare(image))
+
+
+@contextmanager
+def opened_image(file: Path) -> Iterator[PIL.Image.Image]:
+    """Open an image of a size that can be decoded. Raises UnreadableImageError, also for what goes wrong inside."""
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise ValueError("not a file")  # to open a pipe would wait for its writer
+        with PIL.Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(TOO_LARGE)
+            yield image
+    except PIL.UnidentifiedImageError as error:
+        raise UnreadableImageError("not an image") from error
+    except (PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError) as error:
+        raise UnreadableImageError(TOO_LARGE) from error
+    except OSError as error:
+        raise UnreadableImageError(error.strerror or shown_name(str(error))) from error
+    except Exception as error:  # PIL's readers raise SyntaxError, ValueError, struct.error, MemoryError, ...
+        raise UnreadableImageError(shown_name(str(error)) or type(error).__name__) from error
+
+
+def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Return the image with three channels: grey is repeated, transparency dropped. Refuses more than 8 bits."""
+    if image.mode == "RGB":
+        return image
+    refuse_more_than_8_bits(image)
+    if image.has_transparency_data:  # a palette's transparency is lost with a warning unless it is made a channel
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def refuse_more_than_8_bits(image: PIL.Image.Image) -> None:
+    """Raise ValueError for an image with more than 8 bits a channel."""
+    if image.mode.startswith(("I", "F")):  # PIL would cut such values off at 255: mostly white images
+        raise ValueError(f"more than 8 bits a channel, PIL's mode {image.mode}")
+
+
+def fit_image(image: PIL.Image.Image, size: tuple[int, int]) -> PIL.Image.Image:
+    """Return the upright image in RGB, cut evenly to the shape of `size`, (H, W), and scaled to it."""
+    upright = ImageOps.exif_transpose(to_rgb(image))
+    return ImageOps.fit(upright, size[::-1], PIL.Image.Resampling.BILINEAR)

@@ -1,0 +1,122 @@
+"""A finished run's model on image files, a batch at a time: of a million files, no list is ever made."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from glob import has_magic, iglob
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import torch
+
+from .build import Network
+from .data import DataInfo, Image, Split
+from .errors import UserError
+from .faults import faults_explained
+from .finished import Run
+from .image_files import IMAGE_ENDINGS, UnreadableImageError, fit_image, read_image
+
+THREADS = 8
+"""That decode images at most."""
+
+Unread = Callable[[str, str], None]
+"""Gets the name of a file or folder that cannot be read, and why."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The likeliest classes of one image file with their probabilities, the likeliest first."""
+
+    file: str
+    top: list[tuple[str, float]]
+
+
+def predict(run: Run, files: Iterable[str], top: int, unread: Unread) -> Iterator[Answer]:
+    """Yield the kept model's answer to each image file, in order, without those that cannot be read.
+
+    An image becomes what `image_folder` would make of it, at the size of the run's data, and then passes through all
+    that the run's test images did. Raises UserError for a run whose data has neither one nor three channels.
+    """
+    network = run.network()
+    prepare = partial(_prepared, info=run.info)
+    if run.info.channels not in (1, 3):
+        raise UserError(f"{run.path}: its images have {run.info.channels} channels, which no image file is read as")
+    names, size = iter(files), network.recipe.data.eval_batch_size
+    with faults_explained(network.recipe), ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool:
+        while batch := list(islice(names, size)):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)  # PIL's word for too many pixels
+                found = list(zip(batch, pool.map(prepare, batch), strict=True))
+            for name, image in found:
+                if isinstance(image, UnreadableImageError):
+                    unread(name, str(image))
+            read = [(name, image) for name, image in found if not isinstance(image, UnreadableImageError)]
+            if read:
+                probabilities = _answered(network, np.stack([image for _, image in read]))
+                for (name, _), row in zip(read, probabilities, strict=True):
+                    yield Answer(name, [(run.info.classes[k], float(row[k])) for k in np.argsort(-row)[:top]])
+
+
+def _prepared(name: str, info: DataInfo) -> Image | UnreadableImageError:
+    """Return an image file at the data's size, (H, W, C), or why it cannot be."""
+    mode = "L" if info.channels == 1 else "RGB"
+    try:
+        image = read_image(Path(name), lambda opened: fit_image(opened, info.shape[:2]).convert(mode))
+    except UnreadableImageError as error:
+        return error
+    return image.reshape(info.shape)
+
+
+@torch.inference_mode()
+def _answered(network: Network, images: np.ndarray) -> np.ndarray:
+    """Return the probabilities (N, classes) of images (N, H, W, C) uint8."""
+    pipeline = network.evaluation(Split(images, np.zeros(len(images), np.int64)))
+    with network.backend.autocast():
+        logits = network.answer(network.model, pipeline.inputs(range(len(images))))
+    return logits.float().softmax(1).cpu().numpy()
+
+
+def image_files(names: Iterable[str], listed: Iterable[str], unread: Unread) -> Iterator[str]:
+    """Yield the files that these names mean: a file, a folder's images at any depth, a pattern, or `-`: those `listed`.
+
+    Hidden files and folders are passed over. A folder's files come as the disk has them, in no order.
+    """
+    for name in names:
+        if not name:
+            continue
+        if name == "-":
+            yield from image_files((line.rstrip("\r\n") for line in listed), (), unread)
+        elif Path(name).is_dir():
+            yield from _below(name, unread)
+        elif has_magic(name) and not Path(name).exists():
+            matches = iglob(name, recursive=True)  # noqa: PTH207 - any pattern, from any root
+            if (first := next(matches, None)) is None:
+                unread(name, "no file fits this pattern")
+                continue
+            yield from image_files((match for part in ([first], matches) for match in part), (), unread)
+        else:
+            yield name
+
+
+def _below(folder: str, unread: Unread) -> Iterator[str]:
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif entry.name.lower().endswith(IMAGE_ENDINGS):
+                        yield entry.path
+        except OSError as error:
+            unread(place, error.strerror or str(error))
