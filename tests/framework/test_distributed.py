@@ -21,8 +21,10 @@ from frame.distributed import World
 from frame.rundir import RunDir, read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
-UNEVEN = ("data.batch_size=111", "train.accumulate=2", "data.eval_batch_size=77", "train.log_every=2")
-"""1,437 images in batches of 111 end with one of 105; 360 test images in shares of 180, batches of 77, 77 and 26."""
+UNEVEN = (
+    "data.batch_size=5", "train.accumulate=2", "data.eval_batch_size=77", "train.epochs=1", "optimizer={use: sgd, lr: 0.05}",
+)  # fmt: skip
+"""Batches of 5 are shares of 2 and 3, and 360 test images shares of 180, in batches of 77, 77 and 26."""
 
 
 def trained(folder: Path, size: int, *settings: str) -> RunDir:
