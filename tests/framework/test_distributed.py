@@ -22,7 +22,8 @@ from frame.rundir import RunDir, read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 UNEVEN = (
-    "data.batch_size=5", "train.accumulate=2", "data.eval_batch_size=77", "train.epochs=1", "optimizer={use: sgd, lr: 0.05}",
+    "data.batch_size=5", "data.eval_batch_size=77", "train.accumulate=2", "train.epochs=1",
+    "optimizer={use: sgd, lr: 0.05}",
 )  # fmt: skip
 """Batches of 5 are shares of 2 and 3, and 360 test images shares of 180, in batches of 77, 77 and 26."""
 
