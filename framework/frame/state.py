@@ -50,7 +50,6 @@ def restore(job: Job, state: dict[str, Any]) -> None:
     run.stop_reason = state["stop_reason"]
     torch.set_num_threads(state["threads"])
     rng, world = state["rng"], job.backend.world
-    if len(rng) == world.size:
-        set_rng_state(rng[world.rank])
-    else:
+    set_rng_state(rng[world.rank if len(rng) == world.size else 0])
+    if len(rng) != world.size:
         seed_process(run.step, world.rank)
