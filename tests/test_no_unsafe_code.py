@@ -34,7 +34,7 @@ def unsafe(code: str) -> Iterator[str]:
             )
         elif isinstance(node, ast.Attribute):
             yield from ({node.attr} & (NAMES | (LOADERS if owner(node) == "yaml" else set())))
-        elif isinstance(node, ast.Name):
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):  # a setting may be called `compile`
             yield from ({node.id} & BUILTINS)
         elif isinstance(node, ast.Call):
             yield from unsafe_call(node)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .allocator import keep_freed_memory
 from .distributed import ALONE, World
 from .errors import UserError
 from .settings import TrainSettings
@@ -62,6 +63,8 @@ def choose_backend(settings: TrainSettings, world: World = ALONE) -> Backend:
     device = _device(settings.device)
     if world.size > 1 and device.type == "cuda":
         device = torch.device("cuda", world.local_rank)
+    if device.type == "cpu":
+        keep_freed_memory()
     precision = settings.precision
     if precision == "auto":
         precision = "bf16" if _computes_bf16(device) else "fp32"

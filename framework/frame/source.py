@@ -20,10 +20,8 @@ from .errors import Level, Place, Problem, UserError, shown, suggest
 from .trust import run_around
 from .yamlfile import Key, dotted, literal, quoted, read_value, read_yaml
 
-COMMAND_LINE = Place("command line")
-NOT_YET = "${not_yet:}"
-MAX_TEXT, MAX_LINKS, NODE = 1_000_000, 40, 100
-MAX_CHAIN = 40
+COMMAND_LINE, NOT_YET = Place("command line"), "${not_yet:}"
+MAX_TEXT, MAX_LINKS, MAX_CHAIN, NODE = 1_000_000, 40, 40, 100
 TOO_LONG = "what it leads to adds up to far more than a recipe"
 TOO_FAR = "the values it leads to lead on to too many others"
 DEAD_ENDS = (OmegaConfBaseException, RecursionError)

@@ -48,6 +48,10 @@ class Freezing(Callback):
     def __init__(self, run: TrainingRun, after_epochs: Mapping[str, int]) -> None:
         self.run, self.after_epochs = run, after_epochs
 
+    def on_run_start(self) -> None:
+        """A run may go on in the middle of an epoch, which does not begin again."""
+        self.on_epoch_start()
+
     def on_epoch_start(self) -> None:
         due = [pattern for pattern, number in self.after_epochs.items() if number <= self.run.epoch]
         for name, parameter in self.run.model.named_parameters():

@@ -113,7 +113,7 @@ class TestSettings:
             ("train.precision=", ["auto", "fp32", "bf16", "fp16"]),
             ("train.channels_last=t", ["true"]),
             ("optimizer.lr=", ["auto"]),
-            ("data.train_transforms.0.use=cu", ["cutout"]),
+            ("data.train_transforms.0.use=cuto", ["cutout"]),
             ("train.epochs=", []),
             ("no.such.setting=", []),
         ],

@@ -233,12 +233,12 @@ def test_resume_names_a_damaged_file_before_it_trains(cli, run, name):
     (run / "run.json").write_text(json.dumps(record | {"state": "interrupted"}))
     content = (run / name).read_bytes()
     (run / name).write_bytes(b'{"x": ' + content[6:])
-    result = cli("resume", run)
+    result = cli("resume", run, "--trust")
     assert result.code == 2
     assert f"{name}: damaged: " in result.err
     if name == "schedule.json":  # one is enough: each trains
         (run / name).write_bytes(content)
-        assert cli("resume", run).code == 0
+        assert cli("resume", run, "--trust").code == 0
 
 
 def test_the_report_shows_no_picture_from_outside_the_run(cli, run):

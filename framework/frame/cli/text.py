@@ -23,7 +23,8 @@ def width() -> int | None:
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True, **style: Any) -> None:
     """Print a text, in a style of click's, without secrets and control characters: what every command prints by."""
-    click.secho(printable(str(text)), err=err, nl=nl, **style)
+    said = printable(str(text))
+    click.echo(click.style(said, **style) if style else said, err=err, nl=nl)  # a style ends with a code of its own
 
 
 def summary(component: type) -> str:

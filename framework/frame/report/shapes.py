@@ -65,6 +65,7 @@ class Record(TypedDict):
     test_accuracy: NotRequired[float]
     seconds: NotRequired[FiniteFloat]
     training_seconds: NotRequired[FiniteFloat]
+    skipped_images: NotRequired[NonNegativeInt]
 
 
 class Line(TypedDict):

@@ -1,0 +1,99 @@
+"""Seconds to train, and accuracy, of the recipe cifar10_speedrun against airbench94's own loop, in turns.
+
+    uv run python benchmarks/time_to_accuracy.py --root data
+
+On a CPU against the port in benchmarks/reference, about 9 minutes a run; with CUDA against the package airbench,
+where that is installed (`uv run --with airbench ...`). It downloads the original CIFAR-10 by itself: give frame the
+same with --root. Times mean nothing at another accuracy: look at that first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import mean, median
+
+import torch
+from _pairs import arguments, interleaved, print_conditions, print_table, ratios, spread
+
+HERE = Path(__file__).parent
+RECIPE = HERE.parent / "recipes" / "cifar10_speedrun.yaml"
+ORIGINAL = """
+import json, time, torch, airbench
+airbench.warmup94(verbose=False)
+torch.cuda.synchronize(); since = time.perf_counter()
+accuracy = airbench.train94(verbose=False)
+torch.cuda.synchronize()
+print(json.dumps({"seconds": time.perf_counter() - since, "accuracy": float(accuracy)}))
+"""
+Result = dict[str, float]  # seconds of training, accuracy
+
+
+def run_frame(root: Path, overrides: Sequence[str], seed: int) -> Result:
+    """Run the recipe without analyzers and trackers, and read what it took and came to."""
+    with tempfile.TemporaryDirectory() as out:
+        settings = [f"data.root={root}", f"seed={seed}", "analyzers=[]", "trackers=[]", *overrides]
+        call([str(Path(sys.executable).parent / "frame"), "run", str(RECIPE), *settings, "--out", out])
+        (record,) = Path(out).glob("*/*/run.json")
+        values = json.loads(record.read_text())
+    return {"seconds": values["training_seconds"], "accuracy": values["test_accuracy"]}
+
+
+def run_port(root: Path, options: Sequence[str], seed: int) -> Result:
+    """Run the port of airbench94's loop, whose last line is JSON."""
+    port = [sys.executable, str(HERE / "reference" / "airbench94_cpu.py")]
+    return json.loads(call([*port, "--root", str(root), "--seed", str(seed), *options]))
+
+
+def run_original(_seed: int) -> Result:
+    """Run airbench94 itself, compiled and warmed up; it seeds nothing."""
+    return json.loads(call([sys.executable, "-c", ORIGINAL]))
+
+
+def call(command: list[str]) -> str:
+    """Run a process and return its last line."""
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.splitlines()[-1]
+
+
+def main() -> None:
+    """Run all in turns and print the table."""
+    parser = arguments(__doc__)
+    parser.add_argument("--root", type=Path, default=Path(os.environ.get("FRAME_DATA_DIR", "data")), help="CIFAR-10")
+    parser.add_argument("--override", action="append", default=[], help="KEY=VALUE for frame; may be repeated")
+    parser.add_argument("--port-option", action="append", default=[], help="--name=value for the port; may be repeated")
+    options = parser.parse_args()
+    root = options.root.resolve()
+    ways: dict[str, Callable[[int], Result]] = {"frame": partial(run_frame, root, options.override)}
+    if torch.cuda.is_available() and find_spec("airbench"):
+        ways["airbench94"] = run_original
+    else:
+        ways["airbench94, ported"] = partial(run_port, root, options.port_option)
+    results: dict[str, list[Result]] = {name: [] for name in ways}
+
+    def seconds(name: str) -> float:
+        results[name].append(ways[name](len(results[name])))
+        print(f"{name}: {results[name][-1]}", flush=True)
+        return results[name][-1]["seconds"]
+
+    found = interleaved({name: partial(seconds, name) for name in ways}, options.pairs)
+    base = list(ways)[-1]
+    rows = []
+    for name in ways:
+        accuracies = [one["accuracy"] for one in results[name]]
+        accuracy = f"{mean(accuracies):.2%} ({min(accuracies):.2%} to {max(accuracies):.2%})"
+        rows.append([name, accuracy, format(median(found[name]), ".1f"), *spread(ratios(found, name, base))])
+    print()
+    print_table(["", "test accuracy: mean (min to max)", "median s", f"/ {base}: median", "min", "max"], rows)
+    print_conditions(options.pairs)
+
+
+if __name__ == "__main__":
+    main()
