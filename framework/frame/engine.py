@@ -115,6 +115,7 @@ def train_epoch(job: Job, events: Events) -> None:
         if run.stop_reason:
             break
     job.meter.read()
+    job.meter.skipped = set().union(*world.gather(job.meter.skipped))
 
 
 def note_skipped(job: Job, unread: Sequence[Unread]) -> None:

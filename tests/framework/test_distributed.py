@@ -134,7 +134,7 @@ def test_synchronised_batchnorm_is_refused_on_a_cpu(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_freezes_skips_compiles_or_looks_for_a_learning_rate_does_so_in_two_processes(cli, tmp_path):
+def test_freezing_and_the_search_for_a_learning_rate_do_the_same_in_two_processes(cli, tmp_path):
     settings = (
         "scheduler={use: one_cycle, max_lr: auto}",
         "lr_finder={use: lr_range_test, start_lr: 1e-5, num_steps: 30, rule: minimum_tenth}",
