@@ -17,6 +17,7 @@ from torch import nn
 from .components import BatchTransform, TransformComponent
 from .data import DataInfo, DataSplits, Split
 from .device import Backend, choose_backend
+from .distributed import ALONE, World
 from .engine import Answer, Loss
 from .errors import FrameError, RunFailed, UserError
 from .faults import faults_explained
@@ -95,22 +96,22 @@ def load_data(recipe: Recipe) -> DataSplits:
     return data
 
 
-def build(recipe: Recipe, data: DataSplits, *, fresh: bool = True) -> Parts:
+def build(recipe: Recipe, data: DataSplits, world: World = ALONE, *, fresh: bool = True) -> Parts:
     """Build the recipe's parts on its device, and check that the model's output fits the data.
 
     fresh: let the model take its first weights from the data, if it does; a resumed run has weights already.
     Raises UserError or RunFailed. The global generators must have been seeded: they give the initial weights.
     """
     with faults_explained(recipe):
-        parts = _parts(recipe, data)
+        parts = _parts(recipe, data, world)
         if fresh:
             _init_from_data(parts)
         _rehearse(parts)
     return parts
 
 
-def _parts(recipe: Recipe, data: DataSplits) -> Parts:
-    network = build_network(recipe, data.info)
+def _parts(recipe: Recipe, data: DataSplits, world: World) -> Parts:
+    network = build_network(recipe, data.info, world)
     backend = network.backend
     steps = Steps(
         len(data.train), recipe.data.batch_size, recipe.train.epochs, recipe.train.accumulate, recipe.data.drop_last
@@ -133,12 +134,12 @@ def _parts(recipe: Recipe, data: DataSplits) -> Parts:
     )
 
 
-def build_network(recipe: Recipe, info: DataInfo) -> Network:
+def build_network(recipe: Recipe, info: DataInfo, world: World = ALONE) -> Network:
     """Build the recipe's model with what evaluates it, for data that `info` describes; the data itself is not needed.
 
     Raises UserError or RunFailed.
     """
-    backend = choose_backend(recipe.train)
+    backend = choose_backend(recipe.train, world)
     with blame("model", recipe.model):
         model = recipe.model.component.build(info)
     with blame("loss", recipe.loss):

@@ -16,7 +16,7 @@ import torch
 from .errors import RunFailed
 from .rundir import RunDir, sha256, sync_to_disk, write_bytes, write_text
 
-FORMAT = 2
+FORMAT = 3
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 

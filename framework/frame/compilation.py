@@ -18,12 +18,13 @@ def compile_model(parts: Parts) -> float:
     """
     since = time.monotonic()
     model, training, watched, mode = parts.model, parts.training, parts.watched, parts.recipe.train.compile
+    world = parts.backend.world
     model.compile(mode=None if mode is True else mode, dynamic=False)
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with rng_untouched(), blame("train.compile"):
         model.train()
         for number in sorted({0, parts.steps.batches_per_epoch - 1}):  # the last batch may be smaller
-            batch = next(iter(training.training(0, number + 1, start=number)))
+            batch = next(iter(training.training(0, number + 1, start=number, world=world)))
             with parts.backend.autocast():
                 loss = parts.loss(model(batch.images), batch.targets)
             loss.backward()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ import os
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from .console import Console, duration
 from .continuity import check_same_run, identity
 from .contracts import Callback, TrainingRun
 from .data import DataSplits
+from .distributed import ALONE, World, joined, lost, place, synchronized
 from .engine import Job, train
 from .environment import describe_environment, differences
 from .errors import FrameError, RunFailed, UserError
@@ -32,9 +33,9 @@ from .interrupts import Interrupted, StopRequest
 from .jsonfile import read_json
 from .kept import save_info
 from .lr import find_lr, save_finding
-from .meter import NotFinite
+from .meter import Meter, NotFinite
 from .plan import plan_schedule, save_plan
-from .randomness import seed_everything
+from .randomness import seed_everything, seed_process
 from .recipe import Recipe, unique_names
 from .report import write_report
 from .resolve import Loaded, load_recipe
@@ -55,17 +56,19 @@ class Outcome:
     failed_analyzers: int
 
 
-def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None = None) -> Outcome:
+def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None = None, world: World = ALONE) -> Outcome:
     """Start a new run under `out`. data: the recipe's data where it has been read already.
 
     Raises UserError before anything is written, RunFailed or Interrupted once the run's folder exists.
     """
     recipe = loaded.recipe
     recipe = replace(recipe, data=recipe.data.model_copy(update={"root": str(data_root(recipe).resolve())}))
-    data = data or load_data(recipe)
+    data = data or world.in_turn(lambda: load_data(recipe))
     seed_everything(recipe.seed)
-    parts = build(recipe, data)
+    parts = build(recipe, data, world)
     parts = replace(parts, recipe=recipe.with_arithmetic(parts.backend.precision, torch.get_num_threads()))
+    if not world.first:
+        return follow(parts, console)
     folder = create_run(out, recipe.name)
     with folder.locked():
         origin = provenance(loaded.source, recipe)
@@ -73,23 +76,23 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
             id=folder.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
             epochs=recipe.train.epochs, recipe=origin,
         )  # fmt: skip
-        save_recipe(
-            folder, parts.recipe, console.warn
-        )  # with learning rates that are still `auto`: it can be resumed from here on
         save_info(folder, data.info)
+        # Learning rates in it may still be `auto`: the run can be resumed from here on.
+        save_recipe(folder, parts.recipe, console.warn)
         console.log = folder.log
         console.say(f"run       {folder.path}")
         return conduct(loaded, parts, folder, console)
 
 
-def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console) -> list[Outcome]:
+def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console, world: World = ALONE) -> list[Outcome]:
     """Run a recipe several times, with seeds that count up from its own, and say how much the result varies."""
-    data = None if loaded.recipe.data.validation else load_data(loaded.recipe)  # a validation split depends on the seed
+    varies = loaded.recipe.data.validation  # a validation split depends on the seed
+    data = None if varies else world.in_turn(lambda: load_data(loaded.recipe))
     outcomes = []
     for number in range(times):
         recipe = replace(loaded.recipe, seed=loaded.recipe.seed + number)
         console.say(f"-- run {number + 1} of {times}, seed {recipe.seed}")
-        outcomes.append(start(replace(loaded, recipe=recipe), out, console, data))
+        outcomes.append(start(replace(loaded, recipe=recipe), out, console, data, world))
     accuracies = [outcome.test_accuracy for outcome in outcomes]
     console.log = None
     spread = f"{mean(accuracies):.2%} ± {stdev(accuracies):.2%}"
@@ -108,16 +111,22 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = (), *, trust
         raise UserError(f"{path} is finished; there is nothing to resume")
     if not folder.recipe.is_file():
         raise UserError(f"{path} stopped before anything was saved; start it again with frame run")
-    with folder.locked():
+    with ExitStack() as stack:
+        if place().first:
+            stack.enter_context(folder.locked())
         loaded = load_recipe(str(folder.recipe), overrides, trust=trust)
         recipe = loaded.recipe
-        data = load_data(recipe)
+        world = stack.enter_context(joined(recipe.train.device))
+        data = world.in_turn(lambda: load_data(recipe))
+        if not world.first:
+            seed_everything(recipe.seed)
+            return follow(build(recipe, data, world, fresh=False), console)
         state, notes = load_last(folder)
         if state:
             check_same_run(state, recipe, loaded.source, data)
         folder.remove_leftovers()
         seed_everything(recipe.seed)
-        parts = build(recipe, data, fresh=state is None)
+        parts = build(recipe, data, world, fresh=state is None)
         if overrides:
             save_recipe(folder, recipe, console.warn)
         if trust:
@@ -133,38 +142,89 @@ def conduct(
     *, resumed: bool = False,
 ) -> Outcome:  # fmt: skip
     """Train from `state`, or from the beginning, to the end. resumed: whether the run has been started before."""
-    recipe, trackers = parts.recipe, Trackers(console.warn)
-    with supervised(folder, recipe, trackers, console) as stop:
+    trackers, lr = Trackers(console.warn), None
+    with supervised(folder, parts, trackers, console) as stop:
         environment = describe_environment(parts.backend, loaded.plugins, parts.data.checksum)
         if state is None:
             describe(parts, console)
             write_json(folder.environment, environment)
-            recipe = settle_lr(parts, folder, console)
+            lr = settle_lr(parts, folder, console)
         else:
             history(folder)  # what is damaged in it is said now, not after the training
             for difference in differences(read_json(folder.environment, dict[str, Any]), environment):
                 console.warn(f"this is not where the run began, so that its end may differ: {difference}")
-        if recipe.train.compile:
-            seconds = compile_model(parts)
-            console.say(f"compiled  in {duration(seconds)}, before the training and no part of its time")
+        task = parts.backend.world.tell(Task(folder.path, lr, state, resumed))
+        job, events = train_parts(parts, task, trackers, console, stop)
+        return parts.backend.world.tell(carry_out(job, events, parts, events.recipe))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the first process tells the others: the run's folder, the learning rate that was found, where to go on."""
+
+    folder: Path
+    lr: float | None
+    state: dict[str, Any] | None
+    resumed: bool
+
+
+def follow(parts: Parts, console: Console) -> Outcome:
+    """Train beside the first process, which alone writes, says and decides; return what the run came to."""
+    world, stop = parts.backend.world, StopRequest()
+    try:
+        with stop.listening():
+            train_parts(parts, world.tell(Task(Path(), None, None, False)), Trackers(console.warn), console, stop)
+            return world.tell(Outcome(Path(), 0.0, {}, 0))
+    except (Interrupted, KeyboardInterrupt):
+        raise Interrupted from None
+    except Exception as problem:
+        if lost(problem) or isinstance(problem, NotFinite):
+            raise Interrupted from problem  # the first process says why
+        last = traceback.extract_tb(problem.__traceback__)[-1]
+        reason = explained(problem, parts.recipe)
+        if not reason:
+            reason = str(problem) if isinstance(problem, FrameError) else f"{type(problem).__name__}: {problem}"
+        raise RunFailed(
+            f"process {world.rank} of {world.size} (from 0) failed: {reason} ({last.filename}:{last.lineno})"
+        ) from problem
+
+
+def train_parts(
+    parts: Parts, task: Task, trackers: Trackers, console: Console, stop: StopRequest
+) -> tuple[Job, RunEvents]:
+    """Train from the task's state, or from the beginning, to the end: what every process does."""
+    world, folder, state = parts.backend.world, RunDir(task.folder), task.state
+    recipe = parts.recipe if task.lr is None else parts.recipe.with_lr(task.lr)
+    if recipe.train.sync_batchnorm:
+        parts = replace(parts, model=synchronized(parts.model, world, parts.backend.device))
+    if recipe.train.compile:
+        seconds = compile_model(parts)
+        console.say(f"compiled  in {duration(seconds)}, before the training and no part of its time")
+        if world.first:
             folder.update_record(compile_seconds=round(seconds, 1))
-        job, events = assemble(parts, recipe, folder, trackers, console, stop, fresh=state is None, resumed=resumed)
-        if state is not None:
-            take_back(state, job, events)
-            console.say(f"resuming {folder.path} at epoch {job.run.epoch}, step {job.run.step}")
-        return carry_out(job, events, parts, recipe)
+    job, events = assemble(parts, recipe, folder, trackers, console, stop, fresh=state is None, resumed=task.resumed)
+    if state is not None:
+        take_back(state, job, events)
+        console.say(f"resuming {folder.path} at epoch {job.run.epoch}, step {job.run.step}")
+        if (before := len(state["rng"])) != world.size and world.first:
+            text = f"it was saved by {before} processes and goes on in {world.size}: sums are taken in another order"
+            console.warn(f"{text}, so that its end may differ in the last digits")
+    elif not world.first:
+        seed_process(recipe.seed, world.rank)
+    with events.active():
+        train(job, events)
+    return job, events
 
 
-def settle_lr(parts: Parts, folder: RunDir, console: Console) -> Recipe:
-    """Run the LR finder, if there is one, and return the recipe with what it found, which is saved."""
+def settle_lr(parts: Parts, folder: RunDir, console: Console) -> float | None:
+    """Run the LR finder, if there is one, and return what it found; the recipe is saved with it."""
     finding = find_lr(parts, console)
     if finding is None:
-        return parts.recipe
+        return None
     save_finding(folder, finding)
     console.say(f"lr finder {finding.suggestion:.3g} ({finding.rule})")
-    recipe = parts.recipe.with_lr(finding.suggestion)
-    save_recipe(folder, recipe, console.warn)
-    return recipe
+    save_recipe(folder, parts.recipe.with_lr(finding.suggestion), console.warn)
+    return finding.suggestion
 
 
 def take_back(state: dict[str, Any], job: Job, events: RunEvents) -> None:
@@ -193,13 +253,13 @@ def assemble(
     *, fresh: bool, resumed: bool,
 ) -> tuple[Job, RunEvents]:  # fmt: skip
     """Build what trains the model: optimizers, schedules, callbacks, trackers. fresh: from the beginning."""
-    model = parts.model
+    model, world = parts.model, parts.backend.world
     with blame("optimizer", recipe.optimizer):
         optimizers = list(recipe.optimizer.component.build(model))
     schedulers = []
     if recipe.scheduler:
         with blame("scheduler", recipe.scheduler):
-            if fresh:
+            if fresh and world.first:
                 save_plan(folder, plan_schedule(recipe.scheduler.component, optimizers[0], parts.steps))
             schedulers = [recipe.scheduler.component.build(optimizer, parts.steps) for optimizer in optimizers]
     run = TrainingRun(
@@ -216,6 +276,7 @@ def assemble(
         device=parts.backend.device,
         warn=console.warn,
         resumed=resumed,
+        rank=world.rank,
     )
     callbacks: dict[str, Callback] = {}
     for name, named in unique_names(recipe.callbacks):
@@ -232,20 +293,20 @@ def assemble(
         scaler=torch.amp.GradScaler(parts.backend.device.type, enabled=parts.backend.precision == "fp16"),
         clip_grad_norm=recipe.train.clip_grad_norm,
         log_every=recipe.train.log_every,
+        meter=Meter(world),
     )
-    trackers.start(recipe.trackers, run)
+    trackers.start(recipe.trackers if world.first else (), run)
 
     def page() -> None:
         report(folder, recipe, console, so_far=True)
 
-    return job, RunEvents(folder, recipe, identity(recipe, parts.data), callbacks, trackers, console, stop, page)
+    same = identity(recipe, parts.data)
+    return job, RunEvents(folder, recipe, same, callbacks, trackers, console, stop, page, world)
 
 
 def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outcome:
-    """Train to the end, then predict, analyze and report."""
+    """After the training, predict, analyze and report: the first process alone, while the others wait."""
     folder, console = events.folder, events.console
-    with events.active():
-        train(job, events)
     trained = events.elapsed
     skipped = len(job.meter.skipped)
     if recipe.data.unreadable == "skip":
@@ -272,9 +333,9 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
 
 
 @contextmanager
-def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Console) -> Iterator[StopRequest]:
+def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Console) -> Iterator[StopRequest]:
     """Keep run.json, the trackers and the report true to what happens inside, however it ends."""
-    started = time.monotonic()
+    recipe, world, started = parts.recipe, parts.backend.world, time.monotonic()
     before = folder.read_record().get("seconds", 0.0)
     state, error, stop = "failed", "", StopRequest()
     try:
@@ -283,6 +344,8 @@ def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Cons
             yield stop
         state = "finished"
     except (Interrupted, KeyboardInterrupt):
+        if error := world.failure():
+            raise RunFailed(error) from None
         state = "interrupted"
         raise Interrupted(f"interrupted; continue with: frame resume {folder.path}") from None
     except NotFinite as problem:
@@ -290,6 +353,8 @@ def supervised(folder: RunDir, recipe: Recipe, trackers: Trackers, console: Cons
         raise RunFailed(error) from problem
     except Exception as problem:
         error = explained(problem, recipe, folder.path) or ""
+        if lost(problem):
+            error = world.failure() or "another process of the run ended without saying why; this one cannot go on"
         if error:
             raise RunFailed(error) from problem
         if isinstance(problem, FrameError):

@@ -17,11 +17,11 @@ from .secrets import printable
 class Console:
     """Prints to standard output; warnings and errors to standard error. `log`: a file that gets every line as well.
 
-    Secrets and control characters are shown nowhere.
+    Secrets and control characters are shown nowhere. quiet: only warnings and errors are said.
     """
 
-    def __init__(self, log: Path | None = None) -> None:
-        self.out = RichConsole(highlight=False, soft_wrap=True)
+    def __init__(self, log: Path | None = None, *, quiet: bool = False) -> None:
+        self.out = RichConsole(highlight=False, soft_wrap=True, quiet=quiet)
         self.err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
         self.log = log
         self.progress: Progress | None = None

@@ -73,7 +73,8 @@ class TrainingRun:
     """A run in training, as callbacks and trackers see it.
 
     eval_model is what evaluation, the best checkpoint and the saved model use: `model`, unless a callback such as EMA
-    puts its own there. epoch counts finished epochs, step finished optimizer steps.
+    puts its own there. epoch counts finished epochs, step finished optimizer steps. Where several processes train, each
+    has callbacks of its own; rank is the process's number, and 0 the one that may write.
     """
 
     name: str
@@ -92,6 +93,7 @@ class TrainingRun:
     step: int = 0
     resumed: bool = False
     stop_reason: str | None = None
+    rank: int = 0
 
     @property
     def lr(self) -> float:

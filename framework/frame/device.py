@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .allocator import keep_freed_memory
+from .distributed import ALONE, World
 from .errors import UserError
 from .settings import TrainSettings
 
@@ -18,11 +19,15 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
 
 @dataclass(frozen=True)
 class Backend:
-    """A device with the precision and the memory order chosen for it. amp_dtype is None in fp32."""
+    """A device with the precision and the memory order chosen for it. amp_dtype is None in fp32.
+
+    world: the processes that compute together, each with a device of its own.
+    """
 
     device: torch.device
     precision: str
     channels_last: bool
+    world: World = ALONE
 
     @property
     def amp_dtype(self) -> torch.dtype | None:
@@ -47,20 +52,23 @@ class Backend:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         count = torch.get_num_threads()
         threads = f", {count} thread{'s' * (count != 1)}" if self.device.type == "cpu" else ""
-        return f"{name}{threads}, {self.precision}{', channels_last' if self.channels_last else ''}"
+        processes = f"{self.world.size} processes, each on " if self.world.size > 1 else ""
+        return f"{processes}{name}{threads}, {self.precision}{', channels_last' if self.channels_last else ''}"
 
 
-def choose_backend(settings: TrainSettings) -> Backend:
+def choose_backend(settings: TrainSettings, world: World = ALONE) -> Backend:
     """Choose what `train.device` and `train.precision` ask for. Raises UserError when the machine does not have it."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = _device(settings.device)
+    if world.size > 1 and device.type == "cuda":
+        device = torch.device("cuda", world.local_rank)
     if device.type == "cpu":
         keep_freed_memory()
     precision = settings.precision
     if precision == "auto":
         precision = "bf16" if _computes_bf16(device) else "fp32"
-    return Backend(device, precision, settings.channels_last)
+    return Backend(device, precision, settings.channels_last, world)
 
 
 def _device(name: str) -> torch.device:

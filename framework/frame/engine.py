@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from .contracts import TrainingRun
 from .data import Predictions
 from .device import Backend
+from .distributed import held_back
 from .fetch import Unread
 from .loader import Pipeline
 from .meter import Meter, means
@@ -60,6 +62,16 @@ class Job:
     log_every: int
     batch: int = 0
     meter: Meter = field(default_factory=Meter)
+    _network: tuple[list[bool], nn.Module] | None = field(default=None, init=False)
+
+    def network(self) -> nn.Module:
+        """Return the model as it trains in the world; made anew where a callback froze parameters or thawed them."""
+        trained = [parameter.requires_grad for parameter in self.run.model.parameters()]
+        if not self._network or self._network[0] != trained:
+            self._network = None
+            gc.collect()  # what averaged the gradients before lets go of the parameters only now
+            self._network = trained, self.backend.world.replicate(self.run.model)
+        return self._network[1]
 
 
 def train(job: Job, events: Events) -> None:
@@ -78,19 +90,21 @@ def train(job: Job, events: Events) -> None:
 
 def train_epoch(job: Job, events: Events) -> None:
     """Train on the epoch's remaining batches. Nothing in here waits for the device but the meter, every N steps."""
-    run, steps = job.run, job.run.steps
+    run, steps, world = job.run, job.run.steps, job.backend.world
     run.model.train()
-    for batch in job.training.training(run.epoch, steps.batches_in(run.epoch), start=job.batch):
+    network = job.network()
+    for batch in job.training.training(run.epoch, steps.batches_in(run.epoch), job.batch, world):
         if batch.unread:
             note_skipped(job, batch.unread)
-        with job.backend.autocast():
-            logits = run.model(batch.images)  # (N, classes)
-            loss = job.loss(logits, batch.targets)
         number, job.batch = job.batch, job.batch + 1
+        with job.backend.autocast(), held_back(network, not steps.ends_group(number)):
+            logits = network(batch.images)  # (N, classes)
+            loss = job.loss(logits, batch.targets)
         share = steps.batch_samples(number) / steps.group_samples(number)  # of the batches accumulated to this step
+        share *= world.weight(steps.batch_samples(number))
         part = loss if share == 1 else loss * share
         job.scaler.scale(part).backward()  # type: ignore[no-untyped-call]
-        job.meter.add(loss, logits, batch.targets, run.step + 1, (run.lr, run.momentum))
+        job.meter.add(loss, logits, batch.targets, run.step + 1, (run.lr, run.momentum), counts=batch.counts)
         if steps.ends_group(number):
             logged = (run.step + 1) % job.log_every == 0
             optimizer_step(job, measure=logged)
@@ -101,6 +115,7 @@ def train_epoch(job: Job, events: Events) -> None:
         if run.stop_reason:
             break
     job.meter.read()
+    job.meter.skipped = set().union(*world.gather(job.meter.skipped))
 
 
 def note_skipped(job: Job, unread: Sequence[Unread]) -> None:
@@ -144,14 +159,15 @@ def evaluate(
 ) -> dict[str, float]:
     """Return the mean `name/loss` and `name/acc` over a split; the model is left in eval mode."""
     model.eval()
+    backend.world.align(model)
     sums = torch.zeros(3, device=backend.device)  # summed loss, correct, samples
-    for batch in pipeline.evaluation():
+    for batch in pipeline.evaluation(backend.world):
         with backend.autocast():
             logits = answer(model, batch.images)
             mean = loss(logits, batch.targets)
         correct = (logits.argmax(1) == batch.targets).sum()
         sums += torch.stack([mean.float() * len(batch), correct, torch.full_like(correct, len(batch))])
-    return {f"{name}/{metric}": value for metric, value in means(sums.tolist()).items()}
+    return {f"{name}/{metric}": value for metric, value in means(backend.world.sum(sums).tolist()).items()}
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from typing import Any
 from .checkpoints import save_best, save_last
 from .console import Bar, Console, duration, epoch_line
 from .contracts import Callback
+from .distributed import ALONE, World
 from .engine import Job
 from .interrupts import Interrupted, StopRequest
 from .recipe import Recipe
@@ -21,7 +22,7 @@ from .tracking import Trackers
 
 
 class RunEvents:
-    """Implements `engine.Events` for a run that has a folder."""
+    """Implements `engine.Events` for a run that has a folder; of several processes, the first alone writes to it."""
 
     def __init__(
         self,
@@ -33,9 +34,11 @@ class RunEvents:
         console: Console,
         stop: StopRequest,
         page: Callable[[], None],
+        world: World = ALONE,
     ) -> None:
         self.folder, self.recipe, self.trackers, self.console = folder, recipe, trackers, console
         self.identity, self.callbacks, self.stop, self.page = identity, callbacks, stop, page
+        self.world: World = world
         self._saved_callbacks: Mapping[str, Any] = {}
         self.step_calls = overridden(callbacks, "on_step_end")
         self.best: dict[str, Any] | None = None
@@ -82,11 +85,12 @@ class RunEvents:
             self._bar.advance()
         if job.run.step % job.log_every == 0:
             self._write_steps(job)
-        if self.stop.requested:
+        stop, due = self._agreed(job, due=self._is_due(job.run.step))
+        if stop:
             self._bars.close()
             self.checkpoint(job)
             raise Interrupted
-        if self._is_due(job.run.step):
+        if due:
             self.checkpoint(job)
 
     def epoch_end(self, job: Job, metrics: Mapping[str, float]) -> None:
@@ -94,13 +98,14 @@ class RunEvents:
         for call in overridden(self.callbacks, "on_epoch_end"):
             call(metrics)
         run = job.run
+        stop, _ = self._agreed(job)
         seconds = time.monotonic() - self._epoch_started
         self._write(job, "epoch", run.epoch, metrics, {"seconds": round(seconds, 3)})
         improved = self._note_best(run.epoch, metrics)
-        if improved:
+        if improved and self.world.first:
             self.folder.update_record(best=self.best)
             save_best(self.folder, {**(self.best or {}), "model": plain(run.eval_model).state_dict()})
-        must = run.epoch == run.steps.passes or run.stop_reason is not None or self.stop.requested
+        must = run.epoch == run.steps.passes or run.stop_reason is not None or stop
         if must or run.epoch % self.recipe.checkpoint.every_epochs == 0:
             self.checkpoint(job)
         watched = (job.watched_name, len(job.watched.split))
@@ -108,9 +113,9 @@ class RunEvents:
         self.console.say(f"{line}  {duration(seconds)}{'  best' if improved else ''}")
         if run.stop_reason:
             self.console.say(f"stopped after epoch {run.epoch}: {run.stop_reason}")
-        if self.stop.requested:
+        if stop:
             raise Interrupted
-        if run.epoch < run.steps.passes and not run.stop_reason:
+        if self.world.first and run.epoch < run.steps.passes and not run.stop_reason:
             self.page()
 
     def run_end(self) -> None:
@@ -126,13 +131,17 @@ class RunEvents:
             "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
             "sizes": [_size(path) for path in self._appended],
         }
-        save_last(self.folder, snapshot(job) | around)
+        state = snapshot(job) | around
+        if self.world.first:
+            save_last(self.folder, state)
         self._saved = time.monotonic()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `checkpoint` saved around the training, and cut the metrics' files back to it."""
         self.best, self.elapsed_before = state["best"], state["elapsed"]
         self._saved_callbacks = state["callbacks"]
+        if not self.world.first:
+            return
         for path, size in zip(self._appended, state["sizes"], strict=True):
             if _size(path) < size:
                 self.console.warn(f"{path} is shorter than when the checkpoint was saved: its last lines are lost")
@@ -142,6 +151,13 @@ class RunEvents:
     @property
     def _appended(self) -> tuple[Path, Path]:
         return self.folder.metrics, self.folder.timing
+
+    def _agreed(self, job: Job, *, due: bool = False) -> tuple[bool, bool]:
+        """Return whether any process is asked to stop, and whether a checkpoint is due; a callback's stop is shared."""
+        stop, due, done = self.world.any(self.stop.requested, due, job.run.stop_reason is not None)
+        if done and job.run.stop_reason is None:
+            job.run.stop("another process stopped it")
+        return stop, due
 
     def _is_due(self, step: int) -> bool:
         """Whether a checkpoint within the epoch is due."""
@@ -171,6 +187,8 @@ class RunEvents:
     def _write(
         self, job: Job, kind: str, epoch: float, metrics: Mapping[str, float], timing: Mapping[str, float]
     ) -> None:
+        if not self.world.first:
+            return
         step = job.run.step
         metrics = {**metrics, "lr": job.meter.lr}
         if job.meter.momentum is not None:

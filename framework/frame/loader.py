@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .data import Split
 from .device import Backend
+from .distributed import ALONE, World
 from .errors import RunFailed
 from .fetch import Fetch, Fetched, SampleFunction, Unread
 from .randomness import Draws, Indices, epoch_order
@@ -29,12 +30,14 @@ BatchFunction = Callable[[Tensor, Tensor, Draws], tuple[Tensor, Tensor]]
 class Batch:
     """images: (N, C, H, W) float, ready for the model. targets: (N,) int64. Both on the device.
 
-    unread: the images that were left out, because they could not be read.
+    unread: the images that were left out, because they could not be read. counts: whether it is this process's share
+    of a batch; else that share is empty, and one image stands in, whose gradient weighs nothing.
     """
 
     images: Tensor
     targets: Tensor
     unread: Sequence[Unread] = ()
+    counts: bool = True
 
     def __len__(self) -> int:
         return len(self.images)
@@ -84,14 +87,14 @@ class Pipeline:
     mode: Literal["auto", "device", "workers"] = "auto"
     skip: bool = False
 
-    def training(self, epoch: int, batches: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of one epoch in its own order, from batch number `start` on."""
+    def training(self, epoch: int, batches: int, start: int = 0, world: World = ALONE) -> Iterator[Batch]:
+        """Yield the batches of one epoch in its own order, from batch number `start` on; of each, the world's part."""
         order = epoch_order(self.seed, epoch, len(self.split))
-        yield from self._batches(order, epoch, range(start, batches), training=True)
+        yield from self._batches(order, epoch, range(start, batches), world, training=True)
 
-    def evaluation(self) -> Iterator[Batch]:
-        """Yield every image once, in the split's own order."""
-        order = np.arange(len(self.split))
+    def evaluation(self, world: World = ALONE) -> Iterator[Batch]:
+        """Yield every image once, in the split's own order, or the world's part of them."""
+        order = np.arange(len(self.split))[world.part(len(self.split))]
         yield from self._batches(order, 0, range(-(-len(order) // self.batch_size)))
 
     def pixels(self, indices: Sequence[int], epoch: int = 0) -> np.ndarray:
@@ -111,14 +114,18 @@ class Pipeline:
         _check(fetched, skip=skip)
         return self._on_device(fetched, epoch, 0)
 
-    def _batches(self, order: Indices, epoch: int, numbers: range, *, training: bool = False) -> Iterator[Batch]:
-        parts = [order[number * self.batch_size : (number + 1) * self.batch_size] for number in numbers]
-        for number, fetched in zip(numbers, self._fetched(epoch, parts), strict=True):
+    def _batches(
+        self, order: Indices, epoch: int, numbers: range, world: World = ALONE, *, training: bool = False
+    ) -> Iterator[Batch]:
+        whole = [order[number * self.batch_size : (number + 1) * self.batch_size] for number in numbers]
+        shares = [indices[world.part(len(indices))] for indices in whole]
+        parts = [share if len(share) else indices[:1] for share, indices in zip(shares, whole, strict=True)]
+        for number, share, fetched in zip(numbers, shares, self._fetched(epoch, parts), strict=True):
             if isinstance(fetched, Exception):
                 raise fetched
             _check(fetched, skip=training and self.skip, advice=MEND_OR_SKIP if training else MEND)
             images, targets = self._on_device(fetched, epoch, number)
-            yield Batch(self.backend.order(self.normalize(images)), targets, fetched.unread)
+            yield Batch(self.backend.order(self.normalize(images)), targets, fetched.unread, len(share) > 0)
 
     def _fetched(self, epoch: int, parts: list[Indices]) -> Iterable[Fetched | Exception]:
         if self.workers and not self.gathers:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .distributed import ALONE, World
 from .errors import FrameError
 
 Sums = list[float]  # summed loss, correct, samples
@@ -32,7 +33,8 @@ class Meter:
     skipped: the numbers of the training images that the run has left out so far, because they could not be read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, world: World = ALONE) -> None:
+        self.world = world
         self.unread: list[tuple[Tensor, int, int, float]] = []
         self.window: list[Sums] = []
         self.totals: Sums = [0.0, 0.0, 0.0]
@@ -41,27 +43,43 @@ class Meter:
         self.grad_norm: Tensor | None = None
         self.skipped: set[int] = set()
 
-    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, step: int, rates: Rates) -> None:
+    def add(
+        self, loss: Tensor, logits: Tensor, targets: Tensor, step: int, rates: Rates, *, counts: bool = True
+    ) -> None:
         """Take a batch's mean loss, logits (N, classes) and targets, of optimizer step `step` with `rates`.
 
         Targets are classes (N,), or probabilities (N, classes), as mixup makes them: then the likeliest class counts.
+        counts: whether these samples are to be counted at all.
         """
         self.lr, self.momentum = rates
         labels = targets if targets.ndim == 1 else targets.argmax(1)
         correct = (logits.detach().argmax(1) == labels).sum()
-        self.unread.append((torch.stack([loss.detach().float(), correct.float()]), len(targets), step, self.lr))
+        self.unread.append(
+            (torch.stack([loss.detach().float(), correct.float()]), len(targets) * counts, step, self.lr)
+        )
 
     def read(self) -> None:
-        """Bring what the device holds over, in one transfer. Raises NotFinite."""
+        """Bring what the device holds over, in one transfer, for the whole world. Raises NotFinite."""
         if not self.unread:
             return
         values = torch.stack([entry[0] for entry in self.unread]).tolist()
         unread, self.unread = self.unread, []
-        for (loss, correct), (_, samples, step, lr) in zip(values, unread, strict=True):
-            if not math.isfinite(loss):
-                raise NotFinite(loss, step, lr)
-            self.window.append([loss * samples, correct, samples])
+        rows = [
+            [loss * samples, correct if samples else 0.0, float(samples)]
+            for (loss, correct), (_, samples, _, _) in zip(values, unread, strict=True)
+        ]
+        for row, (_, _, step, lr) in zip(self._of_all(rows), unread, strict=True):
+            if not math.isfinite(row[0]):
+                raise NotFinite(row[0], step, lr)
+            self.window.append(row)
             self.totals = [total + new for total, new in zip(self.totals, self.window[-1], strict=True)]
+
+    def _of_all(self, rows: list[Sums]) -> list[Sums]:
+        """Add sums up over the processes, each of which has those of the same batches."""
+        if self.world.size == 1:
+            return rows
+        summed: list[Sums] = self.world.sum(torch.tensor(rows, dtype=torch.float64)).tolist()
+        return summed
 
     def take_window(self) -> dict[str, float]:
         """Return the means since the last call, and the gradient's norm if the last step left it; begin anew."""

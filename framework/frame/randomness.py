@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-ORDER, SAMPLE, TABLE, BATCH = range(4)
+ORDER, SAMPLE, TABLE, BATCH, PROCESS = range(5)
 """What a draw is for: streams of one purpose never meet those of another."""
 
 Indices = npt.NDArray[np.int64]
@@ -71,6 +71,11 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+def seed_process(seed: int, rank: int) -> None:
+    """Seed the global generators of one process among several, so that each drops out units of its own."""
+    seed_everything(int(philox(seed, PROCESS, rank).integers(2**32)))
 
 
 def rng_state() -> dict[str, Any]:

@@ -60,9 +60,9 @@ class DataSettings(Settings):
     root: str | None = None
     """Folder of the data; FRAME_DATA_DIR or `data` when not given."""
     batch_size: int = Field(default=128, gt=0)
-    """Images of a training batch."""
+    """Images of a training batch; where several processes train, of all of them together."""
     eval_batch_size: int = Field(default=500, gt=0)
-    """Images of an evaluation batch."""
+    """Images of an evaluation batch, of each process where there are several."""
     drop_last: bool = False
     """Leave an epoch's last batch out if it is not full."""
     validation: float | None = Field(default=None, gt=0, lt=1)
@@ -104,6 +104,8 @@ class TrainSettings(Settings):
     compile: bool | Literal["reduce-overhead", "max-autotune"] = False
     """Compile the model with torch.compile (true), or in one of its modes: `reduce-overhead` uses CUDA graphs. It takes
     a minute or more before the first step, and a C++ compiler on CPUs."""
+    sync_batchnorm: bool = False
+    """Where several processes train, let BatchNorm take its statistics over all of them; CUDA only."""
     accumulate: int = Field(default=1, gt=0)
     """Batches whose gradients are added up to one optimizer step."""
     clip_grad_norm: float | None = Field(default=None, gt=0)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .engine import Job
-from .randomness import rng_state, set_rng_state
+from .randomness import rng_state, seed_process, set_rng_state
 
 
 def plain(module: nn.Module) -> nn.Module:
@@ -31,7 +31,7 @@ def snapshot(job: Job) -> dict[str, Any]:
         "schedulers": [scheduler.state_dict() for scheduler in run.schedulers],
         "scaler": job.scaler.state_dict(),
         "meter": job.meter.state_dict(),
-        "rng": rng_state(),
+        "rng": job.backend.world.gather(rng_state()),
         "threads": torch.get_num_threads(),
     }
 
@@ -49,4 +49,7 @@ def restore(job: Job, state: dict[str, Any]) -> None:
     run.epoch, run.step, job.batch = state["epoch"], state["step"], state["batch"]
     run.stop_reason = state["stop_reason"]
     torch.set_num_threads(state["threads"])
-    set_rng_state(state["rng"])
+    rng, world = state["rng"], job.backend.world
+    set_rng_state(rng[world.rank if len(rng) == world.size else 0])
+    if len(rng) != world.size:
+        seed_process(run.step, world.rank)

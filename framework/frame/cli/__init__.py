@@ -12,7 +12,7 @@ from io import StringIO
 
 import click
 
-from ..errors import FrameError
+from ..errors import FrameError, UserError
 from ..secrets import printable
 from .lazy import LazyGroup
 from .streams import open_streams
@@ -71,6 +71,11 @@ def _strictness() -> Iterator[None]:
             os.environ["FRAME_STRICT_PLUGINS"] = before
 
 
+def is_told_here(error: FrameError) -> bool:
+    """Whether this process says it: of those that torchrun started on a machine, a user's mistake meets every one."""
+    return not isinstance(error, UserError) or os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 def main() -> None:
     """Run the command line: exit code 0, 1 for a failed run, 2 for the user's mistake, 130 for an interruption."""
     open_streams()
@@ -86,7 +91,7 @@ def main() -> None:
         echo(said.getvalue(), err=True, nl=False)
         code = error.exit_code
     except FrameError as error:
-        for line in printable(str(error)).splitlines():
+        for line in printable(str(error)).splitlines() if is_told_here(error) else ():
             echo("error", err=True, nl=False, fg="red", bold=True)
             echo(f": {line}", err=True)
         code = error.exit_code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .completion import complete_override, complete_recipe, complete_run
+from .devices import DEVICES, is_first, launch, must_launch
 
 if TYPE_CHECKING:
     from ..console import Console
@@ -28,11 +29,12 @@ OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), de
 @click.option("--dry-run", is_flag=True, help="Build everything, put one batch through it all, leave nothing behind.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="N",
               help="Run N times, seeds counting up; mean and standard deviation at the end.")  # fmt: skip
+@DEVICES
 @TRUST
 @click.pass_context
 def run(
     context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int,
-    trust: bool,
+    devices: int, trust: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE, a file or the name of a shipped recipe, and leave one folder with all there is to know.
 
@@ -41,12 +43,14 @@ def run(
     from ..resolve import load_recipe
 
     loaded = load_recipe(recipe, overrides, trust=trust)
+    if must_launch(devices, dry_run=dry_run):
+        context.exit(launch(devices))
 
     from ..console import Console
     from ..interrupts import Interrupted
 
-    console = Console()
-    for warning in loaded.warnings:
+    console = Console(quiet=not is_first())
+    for warning in loaded.warnings if is_first() else ():
         console.warn(str(warning))
     try:
         if dry_run:
@@ -61,11 +65,13 @@ def run(
 
 def _train(loaded: Loaded, out: Path, repeat: int, console: Console) -> None:
     from ..conduct import repeat_runs, start
+    from ..distributed import joined
 
-    if repeat > 1:
-        repeat_runs(loaded, out, repeat, console)
-    else:
-        start(loaded, out, console)
+    with joined(loaded.recipe.train.device) as world:
+        if repeat > 1:
+            repeat_runs(loaded, out, repeat, console, world)
+        else:
+            start(loaded, out, console, world=world)
 
 
 def say_how_to_go_on(stop: Exception, console: Console) -> int:
@@ -79,18 +85,22 @@ def say_how_to_go_on(stop: Exception, console: Console) -> int:
 @click.command(short_help="Continue an interrupted run.")
 @RUN
 @OVERRIDES
+@DEVICES
 @TRUST
 @click.pass_context
-def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, trust: bool) -> None:
+def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, devices: int, trust: bool) -> None:
     """Continue the interrupted RUN (its folder) to its end, as if it had not been interrupted.
 
     KEY=VALUE changes what leaves no mark on the result: trackers, analyzers, checkpoint.every_steps, data.root, ...
     """
+    if must_launch(devices):
+        context.exit(launch(devices))
+
     from ..conduct import resume as go_on
     from ..console import Console
     from ..interrupts import Interrupted
 
-    console = Console()
+    console = Console(quiet=not is_first())
     try:
         go_on(run, console, overrides, trust=trust)
     except Interrupted as stop:
