@@ -29,10 +29,12 @@ OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), de
 @click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="N",
               help="Run N times, seeds counting up; mean and standard deviation at the end.")  # fmt: skip
 @TRUST
+@click.option("--folder", type=click.Path(path_type=Path, exists=True, file_okay=False), hidden=True,
+              help="The run's own folder, which a sweep has made.")  # fmt: skip
 @click.pass_context
 def run(
     context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int,
-    trust: bool,
+    trust: bool, folder: Path | None,
 ) -> None:  # fmt: skip
     """Train RECIPE, a file or the name of a shipped recipe, and leave one folder with all there is to know.
 
@@ -54,18 +56,19 @@ def run(
 
             rehearse(loaded, console)
         else:
-            _train(loaded, out, repeat, console)
+            _train(loaded, out, repeat, console, folder)
     except Interrupted as stop:
         context.exit(say_how_to_go_on(stop, console))
 
 
-def _train(loaded: Loaded, out: Path, repeat: int, console: Console) -> None:
+def _train(loaded: Loaded, out: Path, repeat: int, console: Console, folder: Path | None) -> None:
     from ..run import repeat_runs, start
+    from ..rundir import RunDir
 
     if repeat > 1:
         repeat_runs(loaded, out, repeat, console)
     else:
-        start(loaded, out, console)
+        start(loaded, out, console, folder=RunDir(folder) if folder else None)
 
 
 def say_how_to_go_on(stop: Exception, console: Console) -> int:
