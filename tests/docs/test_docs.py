@@ -17,6 +17,7 @@ from frame.plugins import load_plugins
 from frame.registry import Registries
 from frame.rundir import RunDir
 from frame.settings import CheckpointSettings, DataSettings, Normalization, RecipeSettings, TrainSettings
+from frame.sweep.spec import SweepSettings, load_sweep
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -163,3 +164,32 @@ def test_the_tests_that_reliability_names_exist():
     code = "\n".join(path.read_text() for path in (REPOSITORY / "tests").rglob("test_*.py"))
     assert len(named) > 30
     assert named - set(re.findall(r"def (test_\w+)\(", code)) == set()
+
+
+def test_the_sweep_as_shown_is_right_and_its_mistakes_are_reported_as_shown(cli, tmp_path):
+    (example,) = blocks(DOCS["sweeps"]).values()
+    (tmp_path / "search.yaml").write_text(example)
+    sweep = load_sweep("quickstart", tmp_path / "search.yaml", ["analyzers=[]"])
+    assert (sweep.trials, sweep.epochs, sweep.metric) == (6, 5, "test/acc")
+    wrong = example.replace("max_lr", "max_l").replace("[3, 5]", "[0, 5]")
+    (tmp_path / "search.yaml").write_text(wrong)
+    assert f"```text\n{cli('sweep', 'quickstart', 'search.yaml').err}```" in DOCS["sweeps"]
+
+
+def test_every_setting_of_a_sweep_is_documented_with_its_default():
+    said = rows(DOCS["sweeps"])
+    for name, field in SweepSettings.model_fields.items():
+        if isinstance(field.default, int | None) and name not in ("name", "trials", "metric", "mode"):
+            assert yaml.safe_load(said[name][1].strip("`")) == field.default
+        assert name in said
+
+
+@pytest.mark.slow
+def test_the_sweep_as_shown_runs(frame, tmp_path):
+    (example,) = blocks(DOCS["sweeps"]).values()
+    (tmp_path / "search.yaml").write_text(example)
+    done = frame("sweep", "quickstart", "search.yaml", "lr_finder=null", "trackers=[]", "analyzers=[]", "--out", "runs")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "runs/quickstart").glob("*/run.json"))) == 6
+    again = frame("run", "sweeps/search/best.yaml", "--dry-run")
+    assert again.returncode == 0, again.stderr
