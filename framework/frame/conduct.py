@@ -56,8 +56,12 @@ class Outcome:
     failed_analyzers: int
 
 
-def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None = None, world: World = ALONE) -> Outcome:
-    """Start a new run under `out`. data: the recipe's data where it has been read already.
+def start(
+    loaded: Loaded, out: Path, console: Console, data: DataSplits | None = None, world: World = ALONE,
+    *, folder: RunDir | None = None,
+) -> Outcome:  # fmt: skip
+    """Start a new run under `out`. data: the recipe's data where it has been read already. folder: the run's own where
+    it has been made already.
 
     Raises UserError before anything is written, RunFailed or Interrupted once the run's folder exists.
     """
@@ -69,7 +73,7 @@ def start(loaded: Loaded, out: Path, console: Console, data: DataSplits | None =
     parts = replace(parts, recipe=recipe.with_arithmetic(parts.backend.precision, torch.get_num_threads()))
     if not world.first:
         return follow(parts, console)
-    folder = create_run(out, recipe.name)
+    folder = folder or create_run(out, recipe.name)
     with folder.locked():
         origin = provenance(loaded.source, recipe)
         folder.update_record(

@@ -245,6 +245,16 @@ def create_run(out: Path, name: str) -> RunDir:
     raise UserError(f"no free name for a run under {out / name}")
 
 
+def remove_empty_run(run: RunDir) -> bool:
+    """Remove a folder that was made for a run which never began; return whether it is such a one."""
+    if run.record.exists():
+        return False
+    run.lock.unlink(missing_ok=True)
+    for folder in (run.path / "checkpoints", run.path / "analysis", run.path):
+        folder.rmdir()
+    return True
+
+
 def open_run(path: Path) -> RunDir:
     """Return an existing run's folder. Raises UserError if it is none."""
     run = RunDir(path)

@@ -22,6 +22,7 @@ from frame.plugins import load_plugins
 from frame.registry import Registries
 from frame.rundir import RunDir
 from frame.settings import CheckpointSettings, DataSettings, Normalization, RecipeSettings, TrainSettings
+from frame.sweep.spec import SweepSettings, load_sweep
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -203,3 +204,32 @@ def test_the_notebook_as_shown_runs(tmp_path):
     command = [sys.executable, "-c", code.replace('"quickstart"', repr(str(recipe)))]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_sweep_as_shown_is_right_and_its_mistakes_are_reported_as_shown(cli, tmp_path):
+    (example,) = blocks(DOCS["sweeps"]).values()
+    (tmp_path / "search.yaml").write_text(example)
+    sweep = load_sweep("quickstart", tmp_path / "search.yaml", ["analyzers=[]"])
+    assert (sweep.trials, sweep.epochs, sweep.metric) == (6, 5, "test/acc")
+    wrong = example.replace("max_lr", "max_l").replace("[3, 5]", "[0, 5]")
+    (tmp_path / "search.yaml").write_text(wrong)
+    assert f"```text\n{cli('sweep', 'quickstart', 'search.yaml').err}```" in DOCS["sweeps"]
+
+
+def test_every_setting_of_a_sweep_is_documented_with_its_default():
+    said = rows(DOCS["sweeps"])
+    for name, field in SweepSettings.model_fields.items():
+        if isinstance(field.default, int | None) and name not in ("name", "trials", "metric", "mode"):
+            assert yaml.safe_load(said[name][1].strip("`")) == field.default
+        assert name in said
+
+
+@pytest.mark.slow
+def test_the_sweep_as_shown_runs(frame, tmp_path):
+    (example,) = blocks(DOCS["sweeps"]).values()
+    (tmp_path / "search.yaml").write_text(example)
+    done = frame("sweep", "quickstart", "search.yaml", "lr_finder=null", "trackers=[]", "analyzers=[]", "--out", "runs")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "runs/quickstart").glob("*/run.json"))) == 6
+    again = frame("run", "sweeps/search/best.yaml", "--dry-run")
+    assert again.returncode == 0, again.stderr

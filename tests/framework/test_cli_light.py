@@ -28,6 +28,8 @@ HEAVY = (
     "PIL",
     "wandb",
     "rich",
+    "ray",
+    "optuna",
 )
 SCRIPT = f"""
 import sys
@@ -47,6 +49,7 @@ COMPONENTS = [f"{registry.kind}/{name}" for _, registry in load_plugins().regist
         ["--help"],
         ["--version"],
         ["run", "--help"],
+        ["sweep", "--help"],
         ["list"],
         ["show", "model/custom_resnet"],
         ["validate", "recipes/quickstart.yaml"],

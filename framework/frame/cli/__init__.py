@@ -26,6 +26,7 @@ SECTIONS = {
         "validate": ".validate:validate",
         "explain": ".explain:explain",
         "run": ".run:run",
+        "sweep": ".sweep:sweep",
         "lr-find": ".lr_find:lr_find",
         "schema": ".schema:schema",
     },

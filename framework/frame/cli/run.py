@@ -31,10 +31,12 @@ OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), de
               help="Run N times, seeds counting up; mean and standard deviation at the end.")  # fmt: skip
 @DEVICES
 @TRUST
+@click.option("--folder", type=click.Path(path_type=Path, exists=True, file_okay=False), hidden=True,
+              help="The run's own folder, which a sweep has made.")  # fmt: skip
 @click.pass_context
 def run(
     context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int,
-    devices: int, trust: bool,
+    devices: int, trust: bool, folder: Path | None,
 ) -> None:  # fmt: skip
     """Train RECIPE, a file or the name of a shipped recipe, and leave one folder with all there is to know.
 
@@ -58,20 +60,21 @@ def run(
 
             rehearse(loaded, console)
         else:
-            _train(loaded, out, repeat, console)
+            _train(loaded, out, repeat, console, folder)
     except Interrupted as stop:
         context.exit(say_how_to_go_on(stop, console))
 
 
-def _train(loaded: Loaded, out: Path, repeat: int, console: Console) -> None:
+def _train(loaded: Loaded, out: Path, repeat: int, console: Console, folder: Path | None) -> None:
     from ..conduct import repeat_runs, start
     from ..distributed import joined
+    from ..rundir import RunDir
 
     with joined(loaded.recipe.train.device) as world:
         if repeat > 1:
             repeat_runs(loaded, out, repeat, console, world)
         else:
-            start(loaded, out, console, world=world)
+            start(loaded, out, console, world=world, folder=RunDir(folder) if folder else None)
 
 
 def say_how_to_go_on(stop: Exception, console: Console) -> int:

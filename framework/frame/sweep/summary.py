@@ -1,0 +1,126 @@
+"""What a sweep came to: a table, a picture with an axis for each key, and the best trial's recipe."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from ..console import Console
+from ..errors import shown
+from ..figures import INK, house_style, new_figure, shorten
+from ..resolve import load_recipe
+from ..rundir import RunDir, write_bytes, write_text
+from ..saved_recipe import as_yaml
+from ..secrets import printable
+from .record import SweepDir, Trial
+from .spec import Dimension, Sweep
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MANY = 12
+"""Up to this many choices, an axis names each."""
+
+
+def summarize(folder: SweepDir, console: Console) -> None:
+    """Print the table; write the picture and best.yaml beside sweep.json."""
+    best = folder.best
+    console.out.print(_table(folder, best))
+    if best is None or best.run is None:
+        console.say(f"sweep     {folder.path}: no trial has a result")
+        return
+    picture, recipe = folder.path / "parallel.png", folder.path / "best.yaml"
+    write_bytes(picture, draw(folder.sweep, folder.trials))
+    write_text(recipe, _best_recipe(folder, best))
+    console.say(f"best      trial {best.number}: {folder.sweep.metric} {best.value:.4f}  {best.text}")
+    console.say(f"recipe    {recipe}  (frame run {recipe})")
+    console.say(f"picture   {picture}")
+
+
+def _table(folder: SweepDir, best: Trial | None) -> Table:
+    """Return the trials, the best ones on top."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("trial", *folder.sweep.space, folder.sweep.metric, "epochs", "state", "run"):
+        table.add_column(title, overflow="fold")
+    sign = -1 if folder.sweep.mode == "max" else 1
+
+    def order(trial: Trial) -> float:
+        return math.inf if trial.value is None else sign * trial.value
+
+    for trial in sorted(folder.trials, key=order):
+        values = [_short(trial.point.get(key)) for key in folder.sweep.space]
+        value = "" if trial.value is None else f"{trial.value:.4f}"
+        state = f"{trial.state}: {trial.error}" if trial.error else trial.state
+        run = shown(Path(trial.run)) if trial.run else ""
+        cells = [str(trial.number), *values, value, f"{trial.epochs:g}", state, run]
+        table.add_row(*(Text(printable(cell)) for cell in cells), style="bold green" if trial is best else "")
+    return table
+
+
+def _best_recipe(folder: SweepDir, best: Trial) -> str:
+    run = RunDir(Path(best.run or ""))
+    values = load_recipe(str(run.recipe)).recipe.values()
+    value = f"{folder.sweep.metric} {best.value:.4f}"
+    return f"# Trial {best.number} of {len(folder.trials)}: {value}; run {shown(run.path)}\n{as_yaml(values)}"
+
+
+def draw(sweep: Sweep, trials: Sequence[Trial]) -> bytes:
+    """Return parallel coordinates as PNG: a line for each trial through its values, coloured by the metric."""
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    valued = [trial for trial in trials if trial.value is not None]
+    results = [trial.value or 0.0 for trial in valued]
+    with house_style():
+        figure = new_figure(4.2)
+        axes = figure.add_subplot()
+        norm = Normalize(min(results), max(results))
+        colors = colormaps["viridis" if sweep.mode == "max" else "viridis_r"]
+        for trial, result in sorted(zip(valued, results, strict=True), key=lambda one: one[1]):
+            heights = [_height(dimension, trial.point[key]) for key, dimension in sweep.space.items()]
+            axes.plot(heights, color=colors(norm(result)), marker="o", markersize=4, alpha=0.9)
+        for place, dimension in enumerate(sweep.space.values()):
+            _draw_axis(axes, place, dimension)
+        axes.set(title=f"{sweep.settings.name}: {len(valued)} trials", ylim=(-0.12, 1.08), yticks=[])
+        axes.set_xlim(-0.3, max(len(sweep.space) - 1, 0) + 0.3)
+        axes.set_xticks(range(len(sweep.space)), [shorten(key, 24) for key in sweep.space])
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        figure.colorbar(ScalarMappable(norm, colors), ax=axes, label=sweep.metric)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _height(dimension: Dimension, value: Any) -> float:
+    """Return where a value lies on its axis, 0 to 1."""
+    if dimension.choice is not None:
+        return dimension.choice.index(value) / max(len(dimension.choice) - 1, 1)
+    low, high = dimension.bounds
+    if dimension.kind == "loguniform":
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return float((value - low) / (high - low))
+
+
+def _draw_axis(axes: Axes, place: int, dimension: Dimension) -> None:
+    """Draw an axis with its ends, or its choices where they are few."""
+    axes.axvline(place, color="#999999", linewidth=0.8, zorder=0)
+    values = dimension.bounds
+    if len(values) > MANY:
+        values = (values[0], values[-1])
+    for value in values:
+        text = shorten(_short(value), 18)
+        axes.annotate(
+            text, (place, _height(dimension, value)), (5, 4), textcoords="offset points", fontsize=8, color=INK
+        )
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)

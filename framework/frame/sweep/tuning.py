@@ -1,0 +1,175 @@
+"""The sweep itself: Ray Tune runs the trials side by side, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..console import Console
+from ..errors import UserError
+from ..interrupts import StopRequest
+from ..rundir import RunDir, create_run, remove_empty_run
+from .record import ENDED, SweepDir, Trial
+from .search import Search
+from .spec import overrides
+
+if TYPE_CHECKING:
+    from .spec import Sweep
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else Ray packs the folder of a `uv run` and makes its environment anew
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_THRESHOLD_S": "60",
+}
+LOCAL = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # listens on the loopback interface only
+    "RAY_enable_pipe_based_agent_to_parent_health_check": "1",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # else Ray's agents outlive a sweep that is killed by a minute
+}
+"""For a Ray of our own, on this machine."""
+MISSING = "frame sweep needs Ray Tune and Optuna: pip install 'frame-train[ray]'"
+
+
+def require_ray(address: str | None) -> None:
+    """Raise UserError where the extra is not installed. address: of the cluster that will be joined."""
+    os.environ.update(QUIET if address else QUIET | LOCAL)  # before Ray is imported, which reads them then
+    try:
+        import optuna  # noqa: F401
+        import ray.tune  # noqa: F401
+    except ImportError as error:
+        raise UserError(MISSING) from error
+
+
+def run_sweep(folder: SweepDir, out: Path, address: str | None, console: Console) -> bool:
+    """Run all trials that have not ended. Returns False where it was asked to stop before the last."""
+    search, stop = Search(folder), StopRequest()
+    if not search.waiting and len(folder.trials) >= folder.sweep.trials:
+        return True
+    with stop.listening(), _cluster(address) as storage, stop.patience():
+        _tune(Host(folder, search, out, console, stop), storage)
+    folder.settle()
+    return all(trial.state in ENDED for trial in folder.trials) and len(folder.trials) == folder.sweep.trials
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[str]:
+    """Start Ray on this machine for as long as the block takes, or join the cluster at `address`."""
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    with tempfile.TemporaryDirectory(prefix="frame-", ignore_cleanup_errors=True) as folder:
+        if address is None:
+            options |= {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
+            options |= {"_temp_dir": folder}
+        try:
+            ray.init(address or "local", **options)
+        except (ConnectionError, ValueError) as error:
+            where = f"the cluster at {address} cannot be reached" if address else "Ray does not start"
+            raise UserError(f"{where}: {str(error).partition(chr(10))[0]}") from error
+        try:
+            yield folder
+        finally:
+            ray.shutdown()
+
+
+class Host:
+    """What Tune asks for trials and tells of them."""
+
+    def __init__(self, folder: SweepDir, search: Search, out: Path, console: Console, stop: StopRequest) -> None:
+        self.folder, self.search, self.out, self.console, self.stop = folder, search, out, console, stop
+        self.trials: dict[str, Trial] = {}
+        self.threads = 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing goes into the files in which Tune saves itself: sweep.json holds all that is needed to go on."""
+        return {}
+
+    def start(self, name: str) -> dict[str, Any] | None:
+        """Return the next trial as Tune's config, None when there is none. name: Tune's for the trial."""
+        sweep, trial = self.folder.sweep, self.search.next()
+        if trial is None:
+            return None
+        run = RunDir(Path(trial.run)) if trial.run else create_run(self.out.resolve(), sweep.recipe.name)
+        trial.state, trial.run = "running", str(run.path)
+        self.trials[name] = trial
+        self.folder.save()
+        command = ["run", *sweep.base, *overrides(trial.point), "--folder", str(run.path)]
+        if run.recipe.is_file():
+            command = ["resume", str(run.path)]
+        self.console.say(f"trial {trial.number}/{sweep.trials}  {trial.text}")
+        config = {"run": str(run.path), "command": command, "cwd": str(Path.cwd())}
+        return {**config, "threads": self.threads, "metric": sweep.metric}
+
+    def end(self, name: str, *, ended: bool = False, error: str | None = None) -> None:
+        """Note how a trial ended: by itself, with an error, or stopped."""
+        trial = self.trials[name]
+        trial.state = "failed" if error else "finished" if ended else "stopped"
+        if trial.state == "stopped" and self.stop.requested:
+            trial.state = "interrupted"
+        trial.error = error
+        if error and trial.run and remove_empty_run(RunDir(Path(trial.run))):
+            trial.run = None
+        trial.read(self.folder.sweep)
+        self.folder.save()
+        self.search.tell(trial)
+        value = "" if trial.value is None else f"  {self.folder.sweep.metric} {trial.value:.4f}"
+        self.console.say(
+            f"trial {trial.number}/{self.folder.sweep.trials}  {trial.state}{value}{f'  {error}' if error else ''}"
+        )
+
+
+def _tune(host: Host, storage: str) -> None:
+    """Give the trials to Ray Tune, and wait."""
+    from ray import tune
+    from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler
+
+    from .hooks import Asked, Stop, Told
+    from .trial import RunProcess
+
+    sweep = host.folder.sweep
+    concurrency, host.threads, gpus = share(sweep)
+    scheduler: Any = FIFOScheduler()  # type: ignore[no-untyped-call]
+    if asha := sweep.settings.scheduler:
+        scheduler = AsyncHyperBandScheduler(
+            time_attr="epoch",
+            max_t=ceil(sweep.epochs) + 1,
+            grace_period=asha.min_epochs,
+            reduction_factor=asha.reduction,
+        )
+    config = tune.TuneConfig(
+        metric="value", mode=sweep.mode, search_alg=Asked(host), scheduler=scheduler, num_samples=-1,
+        max_concurrent_trials=concurrency, reuse_actors=True,
+    )  # fmt: skip
+    run = tune.RunConfig(
+        storage_path=storage, verbose=0, callbacks=[Told(host)], stop=Stop(host),
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+    )  # fmt: skip
+    tune.Tuner(
+        tune.with_resources(RunProcess, {"cpu": host.threads, "gpu": gpus}), tune_config=config, run_config=run
+    ).fit()
+
+
+def share(sweep: Sweep) -> tuple[int, int, float]:
+    """Return how many trials run at a time, and the cores and GPUs of each. Raises UserError for more than fit."""
+    import ray
+
+    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cores, gpus = int(there.get("CPU", 1)), 0 if sweep.recipe.train.device == "cpu" else int(there.get("GPU", 0))
+    wanted = sweep.settings.concurrency
+    concurrency = (gpus or max(cores // 2, 1)) if wanted == "auto" else wanted
+    if concurrency > cores:
+        raise UserError(f"concurrency: {concurrency} trials at a time need as many cores, and there are {cores}")
+    concurrency = min(concurrency, sweep.trials)
+    return concurrency, cores // concurrency, min(1.0, gpus / concurrency)
