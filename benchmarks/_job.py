@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from frame.assembly import assemble
 from frame.build import Parts, build, load_data
-from frame.conduct import assemble
 from frame.console import Console
 from frame.engine import Job
 from frame.events import RunEvents
+from frame.interrupts import StopRequest
 from frame.randomness import seed_everything
 from frame.resolve import load_recipe
 from frame.rundir import create_run
@@ -27,7 +28,8 @@ def prepare(recipe: str, folder: Path) -> tuple[Job, RunEvents, Parts]:
     data = load_data(loaded.recipe)
     seed_everything(loaded.recipe.seed)
     parts = build(loaded.recipe, data)
-    job, events = assemble(parts, loaded.recipe, create_run(folder, "run"), Trackers(console.warn), console)
+    run, trackers = create_run(folder, "run"), Trackers(console.warn)
+    job, events = assemble(parts, loaded.recipe, run, trackers, console, StopRequest(), fresh=True, resumed=False)
     events.run_start(job)
     events.epoch_start(job)
     return job, events, parts

@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import torch
 
-from .build import Parts, blame, build, data_root, load_data
+from .assembly import assemble
+from .build import Parts, build, data_root, load_data
 from .checkpoints import load_last
 from .compilation import compile_model
 from .console import Console, duration
-from .continuity import check_same_run, identity
-from .contracts import Callback, TrainingRun
+from .continuity import check_same_run
 from .data import DataSplits
 from .distributed import ALONE, World, joined, lost, place, synchronized
 from .engine import Job, train
 from .environment import describe_environment, differences
 from .errors import FrameError, RunFailed, UserError
 from .events import RunEvents
-from .explain import explain, explain_so_far, history, keep_model, predict_test
+from .explain import explain, history, keep_model, predict_test
 from .faults import explained
 from .interrupts import Interrupted, StopRequest
 from .jsonfile import read_json
 from .kept import save_info
 from .lr import find_lr, save_finding
-from .meter import Meter, NotFinite
-from .plan import plan_schedule, save_plan
+from .meter import NotFinite
 from .randomness import seed_everything, seed_process
-from .recipe import Recipe, unique_names
-from .report import write_report
+from .recipe import Recipe
 from .resolve import Loaded, load_recipe
 from .rundir import RunDir, create_run, open_run, write_json
 from .saved_recipe import provenance, save_recipe, sign_plugins
-from .secrets import printable
 from .state import restore
+from .supervision import now, supervised
 from .tracking import Trackers
 
 
@@ -252,62 +248,6 @@ def describe(parts: Parts, console: Console) -> None:
     console.say(f"steps     {steps.per_epoch:,} an epoch, {steps.total:,} in {steps.epochs} epochs")
 
 
-def assemble(
-    parts: Parts, recipe: Recipe, folder: RunDir, trackers: Trackers, console: Console, stop: StopRequest,
-    *, fresh: bool, resumed: bool,
-) -> tuple[Job, RunEvents]:  # fmt: skip
-    """Build what trains the model: optimizers, schedules, callbacks, trackers. fresh: from the beginning."""
-    model, world = parts.model, parts.backend.world
-    with blame("optimizer", recipe.optimizer):
-        optimizers = list(recipe.optimizer.component.build(model))
-    schedulers = []
-    if recipe.scheduler:
-        with blame("scheduler", recipe.scheduler):
-            if fresh and world.first:
-                save_plan(folder, plan_schedule(recipe.scheduler.component, optimizers[0], parts.steps))
-            schedulers = [recipe.scheduler.component.build(optimizer, parts.steps) for optimizer in optimizers]
-    run = TrainingRun(
-        name=recipe.name,
-        run_id=folder.run_id,
-        folder=folder.path,
-        recipe=recipe.values(),
-        data=parts.data.info,
-        steps=parts.steps,
-        model=model,
-        eval_model=model,
-        optimizers=optimizers,
-        schedulers=schedulers,
-        device=parts.backend.device,
-        warn=console.warn,
-        resumed=resumed,
-        rank=world.rank,
-    )
-    callbacks: dict[str, Callback] = {}
-    for name, named in unique_names(recipe.callbacks):
-        with blame("callback", named):
-            callbacks[name] = named.component.build(run)
-    job = Job(
-        run=run,
-        loss=parts.loss,
-        answer=parts.answer,
-        training=parts.training,
-        watched=parts.watched,
-        watched_name=recipe.watched,
-        backend=parts.backend,
-        scaler=torch.amp.GradScaler(parts.backend.device.type, enabled=parts.backend.precision == "fp16"),
-        clip_grad_norm=recipe.train.clip_grad_norm,
-        log_every=recipe.train.log_every,
-        meter=Meter(world),
-    )
-    trackers.start(recipe.trackers if world.first else (), run)
-
-    def page() -> None:
-        report(folder, recipe, console, so_far=True)
-
-    same = identity(recipe, parts.data)
-    return job, RunEvents(folder, recipe, same, callbacks, trackers, console, stop, page, world)
-
-
 def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outcome:
     """After the training, predict, analyze and report: the first process alone, while the others wait."""
     folder, console = events.folder, events.console
@@ -334,67 +274,3 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
     console.say(f"best      {best['metric']} {best['value']:.4f} at epoch {best['epoch']}")
     console.say(f"result    test accuracy {predictions.accuracy:.2%} ({which})")
     return Outcome(folder.path, predictions.accuracy, best, failed)
-
-
-@contextmanager
-def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Console) -> Iterator[StopRequest]:
-    """Keep run.json, the trackers and the report true to what happens inside, however it ends."""
-    recipe, world, started = parts.recipe, parts.backend.world, time.monotonic()
-    before = folder.read_record().get("seconds", 0.0)
-    state, error, stop = "failed", "", StopRequest()
-    try:
-        with stop.listening():
-            folder.update_record(state="running", error=None)
-            yield stop
-        state = "finished"
-    except (Interrupted, KeyboardInterrupt):
-        if error := world.failure():
-            raise RunFailed(error) from None
-        state = "interrupted"
-        raise Interrupted(f"interrupted; continue with: frame resume {folder.path}") from None
-    except NotFinite as problem:
-        error = f"{problem}. {ADVICE}"
-        raise RunFailed(error) from problem
-    except Exception as problem:
-        error = explained(problem, recipe, folder.path) or ""
-        if lost(problem):
-            error = world.failure() or "another process of the run ended without saying why; this one cannot go on"
-        if error:
-            raise RunFailed(error) from problem
-        if isinstance(problem, FrameError):
-            error = str(problem)
-            raise
-        error = f"{type(problem).__name__}: {problem}"
-        with suppress(OSError):
-            (folder.path / "error.txt").write_text(printable(traceback.format_exc()))
-        raise RunFailed(f"{error}. The traceback is in {folder.path / 'error.txt'}") from problem
-    finally:
-        seconds = round(before + time.monotonic() - started, 1)
-        with suppress(OSError):
-            folder.update_record(state=state, error=error or None, ended=now(), seconds=seconds)
-        if os.access(folder.path, os.W_OK):  # else it was removed, or its disk is read-only now
-            report(folder, recipe, console, so_far=state != "finished")
-        trackers.finish(state)  # last, so that they can take the report along
-        if folder.report.is_file():
-            console.say(f"report    {folder.report}")
-
-
-def report(folder: RunDir, recipe: Recipe, console: Console, *, so_far: bool) -> None:
-    """Write the report, its curves `so_far` where the analyzers have not run; the run's result stands without it."""
-    try:
-        if so_far:
-            explain_so_far(recipe, folder)
-        write_report(folder)
-    except Exception as problem:
-        console.warn(f"the report could not be written: {type(problem).__name__}: {problem}")
-
-
-ADVICE = (
-    "Try a lower learning rate (scheduler.max_lr, optimizer.lr), train.clip_grad_norm=1, or train.precision=fp32; "
-    "the last good checkpoint is kept"
-)
-
-
-def now() -> str:
-    """Return the time as ISO 8601 with its zone."""
-    return datetime.now().astimezone().isoformat(timespec="seconds")

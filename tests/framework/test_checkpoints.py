@@ -208,5 +208,6 @@ def test_whatever_a_checkpoint_holds_it_is_one_or_is_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_whatever_a_checkpoint_holds_many_more(tmp_path):
     fuzz(tmp_path, 20_000)

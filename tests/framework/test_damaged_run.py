@@ -166,6 +166,7 @@ def test_a_few(whole):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_many_more(whole):
     fuzz(whole, 1500)
 

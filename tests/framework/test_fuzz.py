@@ -176,6 +176,7 @@ def test_a_few(kind):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", FUZZ)
 def test_many_more(kind):
     fuzz(kind, 3000)

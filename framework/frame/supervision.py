@@ -1,0 +1,87 @@
+"""However a run ends, its run.json, its trackers and its report say so."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+from .build import Parts
+from .console import Console
+from .distributed import lost
+from .errors import FrameError, RunFailed
+from .explain import explain_so_far
+from .faults import explained
+from .interrupts import Interrupted, StopRequest
+from .meter import NotFinite
+from .recipe import Recipe
+from .report import write_report
+from .rundir import RunDir
+from .secrets import printable
+from .tracking import Trackers
+
+ADVICE = (
+    "Try a lower learning rate (scheduler.max_lr, optimizer.lr), train.clip_grad_norm=1, or train.precision=fp32; "
+    "the last good checkpoint is kept"
+)
+
+
+@contextmanager
+def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Console) -> Iterator[StopRequest]:
+    """Keep run.json, the trackers and the report true to what happens inside, however it ends."""
+    recipe, world, started = parts.recipe, parts.backend.world, time.monotonic()
+    before = folder.read_record().get("seconds", 0.0)
+    state, error, stop = "failed", "", StopRequest()
+    try:
+        with stop.listening():
+            folder.update_record(state="running", error=None)
+            yield stop
+        state = "finished"
+    except (Interrupted, KeyboardInterrupt):
+        if error := world.failure():
+            raise RunFailed(error) from None
+        state = "interrupted"
+        raise Interrupted(f"interrupted; continue with: frame resume {folder.path}") from None
+    except NotFinite as problem:
+        error = f"{problem}. {ADVICE}"
+        raise RunFailed(error) from problem
+    except Exception as problem:
+        error = explained(problem, recipe, folder.path) or ""
+        if lost(problem):
+            error = world.failure() or "another process of the run ended without saying why; this one cannot go on"
+        if error:
+            raise RunFailed(error) from problem
+        if isinstance(problem, FrameError):
+            error = str(problem)
+            raise
+        error = f"{type(problem).__name__}: {problem}"
+        with suppress(OSError):
+            (folder.path / "error.txt").write_text(printable(traceback.format_exc()))
+        raise RunFailed(f"{error}. The traceback is in {folder.path / 'error.txt'}") from problem
+    finally:
+        seconds = round(before + time.monotonic() - started, 1)
+        with suppress(OSError):
+            folder.update_record(state=state, error=error or None, ended=now(), seconds=seconds)
+        if os.access(folder.path, os.W_OK):  # else it was removed, or its disk is read-only now
+            report(folder, recipe, console, so_far=state != "finished")
+        trackers.finish(state)  # last, so that they can take the report along
+        if folder.report.is_file():
+            console.say(f"report    {folder.report}")
+
+
+def report(folder: RunDir, recipe: Recipe, console: Console, *, so_far: bool) -> None:
+    """Write the report, its curves `so_far` where the analyzers have not run; the run's result stands without it."""
+    try:
+        if so_far:
+            explain_so_far(recipe, folder)
+        write_report(folder)
+    except Exception as problem:
+        console.warn(f"the report could not be written: {type(problem).__name__}: {problem}")
+
+
+def now() -> str:
+    """Return the time as ISO 8601 with its zone."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
