@@ -102,6 +102,7 @@ def holders(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_with_every_tracker_leaves_no_secret(frame, tmp_path, recipe):
     careless = (
         "analyzers=[{use: careless, credential: '${oc.env:MY_API_TOKEN}'}, {use: confusion},"
