@@ -194,6 +194,17 @@ class AnalyzerComponent(Component, ABC):
     def build(self, run: AnalysisRun) -> AnalyzerResult:
         """Return figures, tables and images as data. An exception here is reported and does not lose the run."""
 
+    def heat(
+        self, model: nn.Module, inputs: Tensor, classes: np.ndarray, cam_layers: Sequence[str]  # noqa: ARG002
+    ) -> np.ndarray:  # fmt: skip
+        """Return where in each image the model saw a class, (N, H, W) float in [0, 1]: for `frame predict --cam`.
+
+        model: in eval mode, with gradients enabled; what is done to its modes, gradients and hooks is undone. inputs:
+        (N, C, H, W) float, as the model gets them. classes: (N,), one an image. cam_layers: those that the model's
+        component names. Optional: an analyzer offers it by overriding it.
+        """
+        raise UserError(f"the analyzer {type(self).__name__} makes no heat maps")
+
 
 class HistoryAnalyzer(AnalyzerComponent, ABC):
     """An analyzer that reads the run's history only: it runs after every epoch too, for the page of the run so far."""

@@ -21,7 +21,9 @@ from .data import DataInfo, Image, Split
 from .errors import UserError
 from .faults import faults_explained
 from .finished import Run
+from .heat_pictures import HeatPictures
 from .image_files import IMAGE_ENDINGS, UnreadableImageError, fit_image, read_image
+from .loader import Pipeline
 
 THREADS = 8
 """That decode images at most."""
@@ -38,11 +40,14 @@ class Answer:
     top: list[tuple[str, float]]
 
 
-def predict(run: Run, files: Iterable[str], top: int, unread: Unread) -> Iterator[Answer]:
+def predict(
+    run: Run, files: Iterable[str], top: int, unread: Unread, pictures: HeatPictures | None = None
+) -> Iterator[Answer]:
     """Yield the kept model's answer to each image file, in order, without those that cannot be read.
 
     An image becomes what `image_folder` would make of it, at the size of the run's data, and then passes through all
-    that the run's test images did. Raises UserError for a run whose data has neither one nor three channels.
+    that the run's test images did. pictures: write them of each batch before its answers. Raises UserError for a run
+    whose data has neither one nor three channels.
     """
     network = run.network()
     prepare = partial(_prepared, info=run.info)
@@ -59,7 +64,11 @@ def predict(run: Run, files: Iterable[str], top: int, unread: Unread) -> Iterato
                     unread(name, str(image))
             read = [(name, image) for name, image in found if not isinstance(image, UnreadableImageError)]
             if read:
-                probabilities = _answered(network, np.stack([image for _, image in read]))
+                images = np.stack([image for _, image in read])  # (N, H, W, C)
+                pipeline = network.evaluation(Split(images, np.zeros(len(images), np.int64)))
+                probabilities = _answered(network, pipeline)
+                if pictures:
+                    pictures.write(network, pipeline, [name for name, _ in read], probabilities.argmax(1))
                 for (name, _), row in zip(read, probabilities, strict=True):
                     yield Answer(name, [(run.info.classes[k], float(row[k])) for k in np.argsort(-row)[:top]])
 
@@ -75,11 +84,10 @@ def _prepared(name: str, info: DataInfo) -> Image | UnreadableImageError:
 
 
 @torch.inference_mode()
-def _answered(network: Network, images: np.ndarray) -> np.ndarray:
-    """Return the probabilities (N, classes) of images (N, H, W, C) uint8."""
-    pipeline = network.evaluation(Split(images, np.zeros(len(images), np.int64)))
+def _answered(network: Network, pipeline: Pipeline) -> np.ndarray:
+    """Return the probabilities (N, classes) of all images of `pipeline`."""
     with network.backend.autocast():
-        logits = network.answer(network.model, pipeline.inputs(range(len(images))))
+        logits = network.answer(network.model, pipeline.inputs(range(len(pipeline.split))))
     return logits.float().softmax(1).cpu().numpy()
 
 

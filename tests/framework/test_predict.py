@@ -12,12 +12,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
-from frame import load_run
+from frame import Split, fit_image, load_run
 from frame.predict import image_files, predict
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 CLASSES = ["ant", "bee", "cow"]
+BLIND = """
+from frame import ModelComponent, hookimpl
+
+
+class Blind(ModelComponent):
+    def build(self, data):
+        from torch import nn
+
+        return nn.Sequential(nn.Flatten(), nn.Linear(1024, data.num_classes))
+
+
+@hookimpl
+def frame_components():
+    return {"blind": Blind}
+"""
 
 
 def fill(folder: Path) -> Path:
@@ -45,6 +61,20 @@ def run(cli, tmp_path) -> Path:
     assert done.code == 0, done.err
     (run,) = (tmp_path / "runs" / "tiny").iterdir()
     return run
+
+
+def digits_run(cli, recipe=TINY, *overrides, out="runs") -> Path:
+    done = cli("run", recipe, "train.epochs=2", *overrides, "--out", out)
+    assert done.code == 0, done.err
+    (run,) = Path(out).glob("*/*")
+    return run
+
+
+def digit(file: str, number: int) -> None:
+    """Write one of the digits, 8 x 8 enlarged to 40 x 32 pixels, as an image file."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    pixels = (load_digits().images[number] * 15.9).astype(np.uint8)
+    Image.fromarray(pixels).resize((40, 32)).save(file)
 
 
 def test_the_runs_test_images_are_answered_as_in_the_run(cli, run, tmp_path):
@@ -90,8 +120,7 @@ def test_bad_images_are_named_and_skipped(cli, run, tmp_path):
 
 
 def test_grey_data_gets_grey_images(cli, tmp_path):
-    assert cli("run", TINY, "train.epochs=1").code == 0
-    (run,) = (tmp_path / "runs" / "tiny").iterdir()
+    run = digits_run(cli)
     pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 4), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "one.png")
     done = cli("predict", run, "one.png")
@@ -110,3 +139,66 @@ def test_hidden_files_and_other_files_of_a_folder_are_passed_over(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert list(image_files([str(tmp_path)], (), print)) == [str(tmp_path / "a/b/one.JPG")]
+
+
+def test_each_image_that_could_be_read_gets_a_picture_of_its_heat(cli, tmp_path):
+    run = digits_run(cli, TINY, "data.eval_batch_size=2")
+    names = ["one.png", "deep/..%2F..%2Fout of $here\n.png", "cut.png", "two.png"]
+    for number, name in enumerate(names):
+        digit(name, number)
+    Path("cut.png").write_bytes(Path("cut.png").read_bytes()[:60])
+    plain = cli("predict", run, *names, "--json")
+    done = cli("predict", run, *names, "--json", "--cam", "maps/new")
+    assert (done.code, done.out) == (plain.code, plain.out) == (1, plain.out)
+    pictures = {file.name: np.asarray(Image.open(file)) for file in Path("maps/new").iterdir()}
+    assert sorted(pictures) == ["000001-one.png", "000002-.._2F.._2Fout_of_here_.png", "000003-two.png"]
+    assert {picture.shape for picture in pictures.values()} == {(224, 224, 3)}  # 32 x 32, enlarged by a whole factor
+    colors = [np.ptp(picture, axis=2).max() for picture in pictures.values()]
+    assert max(colors) > 30  # the images are grey, and have no colours of their own
+
+
+def test_the_heat_is_that_of_the_predicted_class_at_the_deepest_layer(cli, tmp_path):
+    from frame_plugins.grad_cam.maps import layer_maps
+
+    run = digits_run(cli)
+    digit("one.png", 0)
+    done = cli("predict", run, "one.png", "--cam", "maps", "--top", "1", "--json")
+    likeliest = int(json.loads(done.out)["top"][0]["class"])
+    opened = load_run(run)
+    network = opened.network()
+    pixels = np.asarray(fit_image(Image.open("one.png"), (32, 32)).convert("L"))
+    pipeline = network.evaluation(Split(pixels.reshape(1, 32, 32, 1), np.zeros(1, np.int64)))
+    (heat,) = layer_maps(network.model, pipeline.inputs([0]), [likeliest], ["3"], "gradcam")[0]
+    picture = np.asarray(Image.open("maps/000001-one.png")).astype(float)
+    color = np.ptp(picture[3::7, 3::7], axis=2)  # the middles of the enlarged pixels; the image itself is grey
+    assert heat.max() > 0.5
+    assert np.corrcoef(color[pixels == 0], heat[pixels == 0])[0, 1] > 0.8
+
+
+def test_the_recipes_own_analyzer_makes_the_heat(cli, tmp_path):
+    run = digits_run(cli, TINY, "analyzers=[{use: confusion}, {use: grad_cam, layers: ['0']}]")
+    digit("one.png", 0)
+    assert cli("predict", run, "one.png", "--cam", "own").code == 0
+    other = digits_run(cli, out="others")
+    assert cli("predict", other, "one.png", "--cam", "default").code == 0
+    own, default = (np.asarray(Image.open(f"{folder}/000001-one.png")) for folder in ("own", "default"))
+    assert not np.array_equal(own, default)
+
+
+def test_what_keeps_heat_from_being_drawn_is_said(cli, tmp_path):
+    (tmp_path / "blind.py").write_text(BLIND)
+    (tmp_path / "blind.yaml").write_text(f"extends: {TINY}\nplugins: [./blind.py]\nmodel: {{use: blind}}\n")
+    run = digits_run(cli, tmp_path / "blind.yaml")
+    digit("one.png", 0)
+    blind = cli("predict", run, "one.png", "--cam", "maps")
+    assert (blind.code, blind.out) == (2, "")
+    assert "the model names no layer to look at. Name one in grad_cam's `overlay_layer`" in blind.err
+    for taken in ("one.png", "one.png/maps"):
+        assert "cannot be a folder" in cli("predict", run, "one.png", "--cam", taken).err
+
+
+def test_without_an_analyzer_that_makes_heat_it_is_said_where_to_get_one(cli, frame):
+    run = digits_run(cli, TINY, "analyzers=[{use: confusion}]")
+    done = frame("predict", run, "one.png", "--cam", "maps", env={"FRAME_DISABLE_PLUGINS": "grad_cam"})
+    assert done.returncode == 2
+    assert "--cam needs an analyzer that makes heat maps, and none is here: grad_cam comes with frame" in done.stderr

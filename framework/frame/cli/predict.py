@@ -27,12 +27,14 @@ if TYPE_CHECKING:
               help="Classes to name, the likeliest first.")  # fmt: skip
 @click.option("--csv", "form", flag_value="csv", help="Print a table: file, then class and probability N times.")
 @click.option("--json", "form", flag_value="json", help="Print a JSON object a line: file, top (class, probability).")
+@click.option("--cam", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Write a picture of each image there: where the model saw the likeliest class.")  # fmt: skip
 @DEVICE
 @TRUST
 @click.pass_context
 def predict(
-    context: click.Context, run: Path, images: tuple[str, ...], *, top: int, form: str | None, device: str | None,
-    trust: bool,
+    context: click.Context, run: Path, images: tuple[str, ...], *, top: int, form: str | None, cam: Path | None,
+    device: str | None, trust: bool,
 ) -> None:  # fmt: skip
     """Name the likeliest classes of each IMAGE by the model of the finished RUN (its folder).
 
@@ -41,6 +43,7 @@ def predict(
     is 1 then.
     """
     from ..finished import open_changed
+    from ..heat_pictures import heat_pictures
     from ..predict import image_files
     from ..predict import predict as answers
 
@@ -52,11 +55,12 @@ def predict(
         echo(f"skipped: {name}: {reason}", err=True)
 
     opened = open_changed(run, on(device), trust=trust)
+    pictures = heat_pictures(opened.loaded, cam) if cam else None
     top = min(top, opened.info.num_classes)
     files = image_files(images, map(os.fsdecode, sys.stdin.buffer), unread)
     if form == "csv":
         echo(_csv("file", *(f"{what}_{place}" for place in range(1, top + 1) for what in ("class", "probability"))))
-    for answer in answers(opened, files, top, unread):
+    for answer in answers(opened, files, top, unread, pictures):
         echo(_line(answer, form))
     if skipped:
         echo(f"skipped in all: {skipped:,}", err=True)

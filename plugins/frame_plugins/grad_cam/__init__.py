@@ -13,6 +13,10 @@ from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Pic
 from .._choice import choose, shortage
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor, nn
+
     from .pictures import View
 
 Method = Literal[
@@ -71,6 +75,24 @@ class GradCAM(AnalyzerComponent):
             notes.append(f"The model names no layer to look at: name some in grad_cam's `layers`. It has: {found}.")
             return AnalyzerResult(TITLE, notes=tuple(notes))
         return self._result(run, [name for name in good if name in (*shown, overlay)], shown, overlay, notes)
+
+    def heat(
+        self, model: nn.Module, inputs: Tensor, classes: npt.NDArray[np.int64], cam_layers: Sequence[str]
+    ) -> npt.NDArray[np.float32]:
+        """Return the maps at `overlay_layer`, else at the deepest of the layers whose map is larger than 1x1."""
+        from .maps import convolutions, layer_maps, survey
+
+        names = [self.overlay_layer] if self.overlay_layer else self.layers or cam_layers
+        flaws = survey(model, inputs[:1], [*names, *convolutions(model)])
+        good = [name for name, flaw in flaws.items() if not flaw]
+        shown = [name for name in good if name in names]
+        if not shown:
+            refused = "; ".join(f"layer '{name}' cannot be shown: {flaws[name]}" for name in names)
+            raise UserError(
+                f"grad_cam: {refused or 'the model names no layer to look at'}. Name one in grad_cam's "
+                f"`overlay_layer`; layers that can: {', '.join(good) or 'none'}"
+            )
+        return layer_maps(model, inputs, classes.tolist(), shown[-1:], self.method)[:, 0]
 
     def _result(
         self, run: AnalysisRun, layers: Sequence[str], shown: Sequence[str], overlay: str, notes: list[str]

@@ -121,28 +121,38 @@ def flaw(shapes: Sequence[tuple[int, ...]]) -> str:
 
 
 def activation_maps(run: AnalysisRun, pairs: Sequence[tuple[int, int]], layers: Sequence[str], method: str) -> Maps:
-    """Return the map at each layer for each pair of an image and a class; `layers` in the order of their calls.
+    """Return the map at each layer for each pair of an image and a class; `layers` in the order of their calls."""
+    maps: Maps = {}
+    for first in range(0, len(pairs), BATCH):
+        part = pairs[first : first + BATCH]
+        inputs = run.evaluation_inputs([index for index, _ in part])
+        heat = layer_maps(run.model, inputs, [number for _, number in part], layers, method)
+        for pair, each in zip(part, heat, strict=True):
+            maps[pair] = dict(zip(layers, each, strict=True))
+    return maps
+
+
+def layer_maps(model: nn.Module, inputs: Tensor, classes: Sequence[int], layers: Sequence[str], method: str) -> Heat:
+    """Return the maps of each image's class, (N, layers, H, W); `layers` in the order of their calls.
 
     All layers come from one backward pass. The parameters are frozen meanwhile: the gradient runs through the input.
     """
-    maps: Maps = {}
-    targets = list(find_layers(run.model, layers).values())
+    found = []
+    targets = list(find_layers(model, layers).values())
     size = 1 if method == "scorecam" else BATCH  # it makes as many masked images of each as a layer has channels
-    with untouched(run.model) as model:
+    with untouched(model):
         model.requires_grad_(requires_grad=False)
-        for first in range(0, len(pairs), size):
-            part = pairs[first : first + size]
-            inputs = run.evaluation_inputs([index for index, _ in part])  # (N, C, H, W)
+        for first in range(0, len(classes), size):
+            images = inputs[first : first + size].float().requires_grad_().clone()
+            wanted = [ClassifierOutputTarget(number) for number in classes[first : first + size]]
             # A copy of each activation: an in-place ReLU after the layer would change what was recorded.
             maker = per_layer(METHODS[method])(model, targets, reshape_transform=torch.clone)
             try:
                 with redirect_stderr(StringIO()):  # ScoreCAM draws a progress bar for each image and layer
-                    heat = maker(inputs.float().requires_grad_().clone(), [ClassifierOutputTarget(c) for _, c in part])
+                    found.append(np.nan_to_num(maker(images, wanted)))
             finally:
                 maker.activations_and_grads.release()  # not `with maker`: that swallows IndexErrors
-            for pair, each in zip(part, np.nan_to_num(heat), strict=True):  # (N, layers, H, W)
-                maps[pair] = dict(zip(layers, each, strict=True))
-    return maps
+    return np.concatenate(found)
 
 
 def per_layer(method: type[cam.BaseCAM]) -> type[cam.BaseCAM]:
