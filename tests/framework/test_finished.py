@@ -85,6 +85,7 @@ class TestInPython:
             images = opened.network().evaluation(data.test).inputs(range(360))
             assert np.array_equal(model(images).numpy(), opened.predictions().logits)
 
+    @pytest.mark.slow
     def test_a_recipe_runs_as_a_function(self, tmp_path):
         run = package.run(TINY, {"train.epochs": 1, "data": {"batch_size": 256}}, out=tmp_path, seed=9, name="mine")
         assert run.path.parent == tmp_path / "mine"

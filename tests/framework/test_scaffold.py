@@ -70,6 +70,7 @@ class TestPackagesOfEveryKind:
         options = ("--config-file", config, "--cache-dir", CACHE / "mypy", *folders(packages, "src", "tests"))
         tool(packages, "mypy", *options)
 
+    @pytest.mark.slow
     def test_their_own_tests_pass(self, packages):
         config = packages / made_names("model").distribution / "pyproject.toml"
         options = ("-p", "no:cacheprovider", "-p", "no:xdist", "-W", "error::frame.testing.Advice", "-c", config)
