@@ -68,8 +68,9 @@ class Job:
         """Return the model as it trains in the world; made anew where a callback froze parameters or thawed them."""
         trained = [parameter.requires_grad for parameter in self.run.model.parameters()]
         if not self._network or self._network[0] != trained:
-            self._network = None
-            gc.collect()  # what averaged the gradients before lets go of the parameters only now
+            if self._network:
+                self._network = None
+                gc.collect()  # what averaged the gradients before lets go of the parameters only now
             self._network = trained, self.backend.world.replicate(self.run.model)
         return self._network[1]
 
