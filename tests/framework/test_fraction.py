@@ -26,6 +26,9 @@ def test_the_last_epoch_ends_early_and_is_an_epoch_like_any_other(cli, tmp_path)
     assert json.loads((run / "schedule.json").read_text())["epochs"][-1] == 1.5
     assert json.loads((run / "run.json").read_text())["epochs"] == 1.5
     assert "epochs: 1.5" in (run / "recipe.resolved.yaml").read_text()
+    page = (run / "report.html").read_text()
+    assert "run.json: damaged" not in page
+    assert "<dt>Epochs</dt><dd>2<small>18 steps" in page
 
 
 @pytest.mark.parametrize("when", ["step=15", "step=18", "epoch=2"])

@@ -58,7 +58,7 @@ class Record(TypedDict):
     started: datetime
     error: NotRequired[str | None]
     watched: NotRequired[str]
-    epochs: NotRequired[int]
+    epochs: NotRequired[int | FiniteFloat]
     recipe: NotRequired[Origin]
     best: NotRequired[Annotated[Best | None, BeforeValidator(lambda best: best or None)]]
     kept: NotRequired[str]
