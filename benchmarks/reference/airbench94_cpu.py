@@ -2,9 +2,9 @@
 
     uv run python benchmarks/reference/airbench94_cpu.py --root FOLDER [--epochs 9.9] [--seed 0]
 
-FOLDER holds CIFAR-10 as frame's `cifar10` reads it. Printed are the seconds of the training (whitening included;
-reading and evaluation are not) and the test accuracy with and without test-time augmentation. Nothing here is frame's
-but the reader, and nothing of frame uses this.
+FOLDER holds CIFAR-10 as frame's `cifar10` reads it. Printed are, as JSON, the seconds of the training (whitening
+included; reading and evaluation are not) and the test accuracy with and without test-time augmentation. Nothing here is
+frame's but the reader, and nothing of frame uses this.
 
 A port of airbench94.py, version 0.1.8 of the package `airbench` on the Python index (K. Jordan, MIT licence;
 https://arxiv.org/abs/2404.00498). What differs: bf16 autocast over fp32 weights stands for the half-precision network;
@@ -15,6 +15,7 @@ tree of images is sorted by class.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator
 from math import ceil
@@ -226,7 +227,7 @@ def main() -> None:
     train(net, loader, train_images[torch.randperm(len(train_images))[:5000]], options.epochs)
     seconds = time.perf_counter() - since
     plain, augmented = (accuracy(net, test_images, test_labels, augmented=augmented) for augmented in (False, True))
-    print(f"{seconds:.1f} s  {augmented:.2%} with test-time augmentation, {plain:.2%} without")
+    print(json.dumps({"seconds": seconds, "accuracy": augmented, "accuracy_plain": plain}))
 
 
 if __name__ == "__main__":

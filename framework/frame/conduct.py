@@ -34,6 +34,7 @@ from .lr import find_lr, save_finding
 from .meter import NotFinite
 from .randomness import seed_everything, seed_process
 from .recipe import Recipe
+from .relaunch import launch_name
 from .resolve import Loaded, load_recipe
 from .rundir import RunDir, create_run, open_run, write_json
 from .saved_recipe import provenance, save_recipe, sign_plugins
@@ -72,9 +73,10 @@ def start(
     folder = folder or create_run(out, recipe.name)
     with folder.locked():
         origin = provenance(loaded.source, recipe)
+        launch = {"launch": name} if (name := launch_name()) else {}
         folder.update_record(
             id=folder.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
-            epochs=recipe.train.epochs, recipe=origin,
+            epochs=recipe.train.epochs, recipe=origin, **launch,
         )  # fmt: skip
         save_info(folder, data.info)
         # Learning rates in it may still be `auto`: the run can be resumed from here on.

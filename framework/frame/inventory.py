@@ -10,37 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
-from typing import Any, NotRequired
-
-from pydantic import AwareDatetime, FiniteFloat
-from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
+from typing import Any
 
 from .errors import UserError
 from .jsonfile import checked, read_bytes
+from .report.shapes import Best, Record
 from .rundir import RunDir, open_run
 
 EPOCH_LINE = b'"kind": "epoch"'
-
-
-class Best(TypedDict):
-    """The best epoch so far."""
-
-    metric: str
-    value: float
-    epoch: int
-
-
-class Record(TypedDict):
-    """What the list takes from run.json."""
-
-    id: str
-    name: str
-    state: str
-    started: AwareDatetime
-    epochs: NotRequired[int | FiniteFloat]
-    best: NotRequired[Best | None]
-    test_accuracy: NotRequired[FiniteFloat]
-    seconds: NotRequired[FiniteFloat]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Meter:
 
     def __init__(self, world: World = ALONE) -> None:
         self.world = world
-        self.unread: list[tuple[Tensor, int, int, float]] = []
+        self.unread: list[tuple[Tensor, Tensor, int, int, float]] = []  # loss, correct, samples, step, lr
         self.window: list[Sums] = []
         self.totals: Sums = [0.0, 0.0, 0.0]
         self.lr = 0.0  # of the last optimizer step
@@ -54,21 +54,20 @@ class Meter:
         self.lr, self.momentum = rates
         labels = targets if targets.ndim == 1 else targets.argmax(1)
         correct = (logits.detach().argmax(1) == labels).sum()
-        self.unread.append(
-            (torch.stack([loss.detach().float(), correct.float()]), len(targets) * counts, step, self.lr)
-        )
+        self.unread.append((loss.detach(), correct, len(targets) * counts, step, self.lr))
 
     def read(self) -> None:
         """Bring what the device holds over, in one transfer, for the whole world. Raises NotFinite."""
         if not self.unread:
             return
-        values = torch.stack([entry[0] for entry in self.unread]).tolist()
-        unread, self.unread = self.unread, []
+        losses, corrects, samples, steps, rates = zip(*self.unread, strict=True)
+        self.unread = []
+        values = torch.stack([torch.stack(losses).float(), torch.stack(corrects).float()]).tolist()
         rows = [
-            [loss * samples, correct if samples else 0.0, float(samples)]
-            for (loss, correct), (_, samples, _, _) in zip(values, unread, strict=True)
+            [loss * count, correct if count else 0.0, float(count)]
+            for loss, correct, count in zip(*values, samples, strict=True)
         ]
-        for row, (_, _, step, lr) in zip(self._of_all(rows), unread, strict=True):
+        for row, step, lr in zip(self._of_all(rows), steps, rates, strict=True):
             if not math.isfinite(row[0]):
                 raise NotFinite(row[0], step, lr)
             self.window.append(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 from .errors import UserError
@@ -29,17 +30,17 @@ class Steps:
                 + (", the incomplete one dropped (data.drop_last)" if self.drop_last else "")
             )
 
-    @property
+    @cached_property
     def batches_per_epoch(self) -> int:
         """Forward and backward passes of a whole epoch."""
         return self.samples // self.batch_size if self.drop_last else ceil(self.samples / self.batch_size)
 
-    @property
+    @cached_property
     def per_epoch(self) -> int:
         """Optimizer steps of a whole epoch."""
         return ceil(self.batches_per_epoch / self.accumulate)
 
-    @property
+    @cached_property
     def total(self) -> int:
         """Optimizer steps of the whole run, at least one."""
         return max(1, self.at_epoch(self.epochs))
@@ -57,7 +58,7 @@ class Steps:
         """Forward and backward passes of epoch number `epoch` (from 0)."""
         return min(self.batches_per_epoch, self.steps_in(epoch) * self.accumulate)
 
-    @property
+    @cached_property
     def samples_per_epoch(self) -> int:
         """Samples that a whole epoch really uses."""
         return min(self.samples, self.batches_per_epoch * self.batch_size)

@@ -94,14 +94,20 @@ def _argument(name: str) -> str:
     return name if name.isidentifier() else f"'{name}'"
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Key, Place]]:
-    """Return a file's values, interpolations unresolved, and the place of each key; UserError if it is no recipe."""
+RECIPE = "a recipe has data, model, loss, optimizer, train"
+
+
+def read_yaml(path: Path, holds: str = RECIPE) -> tuple[dict[str, Any], dict[Key, Place]]:
+    """Return a file's values, interpolations unresolved, and the place of each key; UserError if it is no settings.
+
+    holds: what an empty file's author is told.
+    """
     name = shown(path)
     text = _read_text(path, name)
     try:
         node = _compose(text)
         if node is None:
-            raise UserError(Problem("is empty; a recipe has data, model, loss, optimizer, train", place=Place(name)))
+            raise UserError(Problem(f"is empty; {holds}", place=Place(name)))
         if not isinstance(node, yaml.MappingNode):
             raise UserError(Problem("must be a mapping of settings (key: value)", place=Place(name, _line(node))))
         values = _values(text, node, name)  # bounds what aliases add up to, and so comes before `_places`

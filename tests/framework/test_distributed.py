@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -180,6 +182,73 @@ def test_devices_starts_the_processes_and_says_what_killed_one(frame, tmp_path):
     raised = frame("run", TINY, *settings, "callbacks.0.how=raises", "--devices", 2)
     assert raised.returncode == 1
     assert raised.stderr.startswith("error: process 1 of 2 (from 0) failed: RuntimeError: no more")
+
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["raises", "killed"])
+def test_what_torchrun_starts_again_goes_on_with_the_run(tmp_path, how):
+    settings = ("checkpoint.every_steps=3", "callbacks.0.use=dies_in", "callbacks.0.rank=1", f"callbacks.0.how={how}")
+    whole = trained(tmp_path / "whole", 2, *settings)
+    again = tmp_path / "again"
+    again.mkdir()
+    command = [*TORCHRUN, "--nproc-per-node=2", "--max-restarts=1", "-m", "frame", "run", str(TINY), *settings]
+    done = subprocess.run(
+        [*command, "callbacks.0.step=20"], cwd=again, env=clean_environment(again), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "at epoch 1, step 18" in done.stdout
+    assert_same(only_run(again), whole)
+
+
+@pytest.mark.slow
+def test_a_machine_joins_and_leaves(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    elastic = ["--nnodes=1:2", "--nproc-per-node=1", "--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-id=1"]
+    command = [*TORCHRUN, *elastic, f"--rdzv-endpoint={place}", "-m", "frame", "run", str(TINY), "train.epochs=3000"]
+
+    def machine(number: int) -> subprocess.Popen:
+        with (tmp_path / f"out{number}.txt").open("w") as out:
+            return subprocess.Popen(
+                command, cwd=tmp_path, env=clean_environment(tmp_path), stdout=out, stderr=out, start_new_session=True
+            )
+
+    def epochs() -> list[int]:
+        run = only_run(tmp_path)
+        return [line["epoch"] for line in read_lines(run.metrics) if line["kind"] == "epoch"] if run else []
+
+    def wait_for(condition) -> None:
+        until = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < until, (tmp_path / "out1.txt").read_text()
+            time.sleep(0.1)
+
+    first = machine(1)
+    wait_for(lambda: len(epochs()) > 3)
+    run = only_run(tmp_path)
+    second = machine(2)
+    wait_for(lambda: "goes on in 2" in run.log.read_text())
+    alone = len(epochs())
+    wait_for(lambda: len(epochs()) > alone + 3)
+    os.killpg(second.pid, signal.SIGKILL)
+    wait_for(lambda: "goes on in 1" in run.log.read_text())
+    together = len(epochs())
+    wait_for(lambda: len(epochs()) > together + 3)
+    first.send_signal(signal.SIGTERM)
+    first.wait(60)
+    assert json.loads(run.record.read_text())["state"] == "interrupted"
+    assert epochs() == list(range(1, len(epochs()) + 1))
+
+
+@pytest.mark.parametrize("command", ["lr-find", "reproduce"])
+def test_what_works_in_one_process_says_so(cli, tmp_path, monkeypatch, command):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    given = TINY if command == "lr-find" else tmp_path
+    assert f"frame {command} works in one process; start it without torchrun" in cli(command, given).err
 
 
 def test_devices_is_refused_where_it_cannot_be_meant(cli):

@@ -22,6 +22,13 @@ from frame.sweep.spec import load_sweep
 from frame.sweep.summary import draw
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
+HOLDS = """
+import fcntl, sys, time
+file = open(sys.argv[1], "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(2)
+"""
 BASE = {"method": "grid", "space": {"optimizer.lr": {"choice": [0.01, 0.02]}}}
 
 
@@ -108,6 +115,12 @@ def test_a_mistake_is_said_with_its_line_before_anything_starts(cli, tmp_path, c
     assert "ray" not in sys.modules
 
 
+def test_an_empty_file_is_said(cli, tmp_path):
+    (tmp_path / "search.yaml").write_text("")
+    result = cli("sweep", TINY, "search.yaml")
+    assert (result.code, result.err) == (2, "error: search.yaml: is empty; a sweep has method and space\n")
+
+
 def test_what_is_wrong_without_the_sweep_is_said_without_it(cli, tmp_path):
     result = cli("sweep", TINY, write(tmp_path), "train.epochs=0", "name=x")
     assert (result.code, result.err) == (2, "error: command line: train.epochs: must be greater than 0, got 0\n")
@@ -174,6 +187,20 @@ def test_tpe_learns_from_trials_of_this_call_and_of_earlier_ones(planned):
     assert near[1] / 30 > max(0.6, near[0] / 10)
 
 
+def test_a_run_that_outlives_its_sweep_is_waited_for(planned, monkeypatch):
+    folder = planned().folder
+    folder.trials[0].state, folder.trials[0].run = "running", str(folder.path)
+    folder.save()
+    holder = subprocess.Popen([sys.executable, "-c", HOLDS, str(RunDir(folder.path).lock)], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    monkeypatch.setattr("frame.sweep.record.PATIENCE_S", 0.2)
+    with pytest.raises(UserError, match=r"trial 1 still runs, in .*; call again when it has ended"):
+        planned()
+    monkeypatch.setattr("frame.sweep.record.PATIENCE_S", 60)
+    assert planned().folder.trials[0].state == "interrupted"
+    assert holder.wait(5) == 0
+
+
 def test_another_sweep_of_the_same_name_is_refused(planned):
     planned()
     with pytest.raises(
@@ -235,6 +262,44 @@ def test_a_sweep_of_six_trials(frame, tmp_path):
     assert frame("validate", "sweeps/search/best.yaml").stdout == "sweeps/search/best.yaml: ok\n"
     assert (tmp_path / "sweeps/search/parallel.png").read_bytes()[:4] == b"\x89PNG"
     assert processes_in(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_asha_ends_trials_that_are_worse_than_others_at_the_same_epoch(frame, tmp_path):
+    rates = {"optimizer.lr": {"choice": [0.01, 1e-6, 1e-7]}}
+    write(tmp_path, space=rates, concurrency=1, scheduler={"use": "asha", "min_epochs": 2, "reduction": 2})
+    done = frame("sweep", TINY, "search.yaml", "train.epochs=300")
+    assert (done.returncode, done.stderr) == (0, "")
+    trials = json.loads((tmp_path / "sweeps/search/sweep.json").read_text())["trials"]
+    assert [trial["state"] for trial in trials] == ["finished", "stopped", "stopped"]
+    assert trials[0]["epochs"] == 300
+    for trial in trials[1:]:
+        assert 2 <= trial["epochs"] < 300
+        assert RunDir(Path(trial["run"])).read_record()["state"] == "interrupted"
+    assert yaml.safe_load((tmp_path / "sweeps/search/best.yaml").read_text())["optimizer"]["lr"] == 0.01
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_on_a_cluster_that_is_there(frame, tmp_path):
+    write(tmp_path, concurrency=1)
+    environment = clean_environment(tmp_path)
+    ray = [str(Path(sys.executable).with_name("ray"))]
+    start = [*ray, "start", "--head", "--port=0", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
+    subprocess.run([*start, f"--temp-dir={tmp_path / 'ray'}"], env=environment, check=True, capture_output=True)
+    try:
+        done = frame("sweep", TINY, "search.yaml", "train.epochs=1", "--address", "auto")
+    finally:
+        subprocess.run([*ray, "stop", "--force"], env=environment, check=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    trials = json.loads((tmp_path / "sweeps/search/sweep.json").read_text())["trials"]
+    assert [trial["state"] for trial in trials] == ["finished", "finished"]
+
+
+def test_a_cluster_that_is_not_there_is_said(frame, tmp_path):
+    write(tmp_path)
+    done = frame("sweep", TINY, "search.yaml", "--address", "127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the cluster at 127.0.0.1:1 cannot be reached")
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import uuid
 from typing import Any
 
 import click
@@ -35,6 +36,12 @@ def must_launch(devices: int, *, dry_run: bool = False) -> bool:
     return devices > 1 and started == 1
 
 
+def must_be_alone(command: str) -> None:
+    """Raise UserError for a command that works in one process, where torchrun has started several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(f"{command} works in one process; start it without torchrun")
+
+
 def launch(devices: int) -> int:
     """Give this very command to `devices` processes; return its exit code once all have ended."""
     from torch.distributed.elastic.multiprocessing import SignalException
@@ -44,7 +51,7 @@ def launch(devices: int) -> int:
     from . import INTERRUPTED
 
     config = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=devices, run_id="frame", rdzv_backend="c10d",
+        min_nodes=1, max_nodes=1, nproc_per_node=devices, run_id=uuid.uuid4().hex, rdzv_backend="c10d",
         rdzv_endpoint="localhost:0", max_restarts=0, signals_to_handle=SIGNALS, shutdown_timeout=SHUTDOWN_S,
     )  # fmt: skip
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))

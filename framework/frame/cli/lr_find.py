@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .devices import must_be_alone
 from .run import OVERRIDES, RECIPE, TRUST
 
 
@@ -13,6 +14,8 @@ from .run import OVERRIDES, RECIPE, TRUST
 @TRUST
 def lr_find(recipe: str, overrides: tuple[str, ...], *, trust: bool) -> None:
     """Run RECIPE's learning-rate finder alone and print its curve and its suggestion. Nothing is written."""
+    must_be_alone("frame lr-find")
+
     from ..resolve import load_recipe
 
     loaded = load_recipe(recipe, overrides, trust=trust)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .devices import must_be_alone
 from .run import OUT, RUN, TRUST, say_how_to_go_on
 
 
@@ -19,6 +20,8 @@ def reproduce(context: click.Context, run: Path, out: Path, *, trust: bool) -> N
 
     If they are not (exit code 1), it says how far they are apart and what is different here: versions, device, threads.
     """
+    must_be_alone("frame reproduce")
+
     from ..console import Console
     from ..interrupts import Interrupted
     from ..reproduce import reproduce as run_again

@@ -60,16 +60,23 @@ def run(
 
             rehearse(loaded, console)
         else:
-            _train(loaded, out, repeat, console, folder)
+            _train(loaded, out, repeat, console, folder, trust=trust)
     except Interrupted as stop:
         context.exit(say_how_to_go_on(stop, console))
 
 
-def _train(loaded: Loaded, out: Path, repeat: int, console: Console, folder: Path | None) -> None:
+def _train(
+    loaded: Loaded, out: Path, repeat: int, console: Console, folder: Path | None, *, trust: bool
+) -> None:  # fmt: skip
     from ..conduct import repeat_runs, start
+    from ..conduct import resume as go_on
     from ..distributed import joined
+    from ..relaunch import begun
     from ..rundir import RunDir
 
+    if repeat == 1 and (earlier := begun(out, loaded.recipe.name)):
+        go_on(earlier.path, console, trust=trust)
+        return
     with joined(loaded.recipe.train.device) as world:
         if repeat > 1:
             repeat_runs(loaded, out, repeat, console, world)

@@ -15,7 +15,8 @@ from .completion import complete_run
 from .text import echo, table
 
 if TYPE_CHECKING:
-    from ..inventory import Best, Entry
+    from ..inventory import Entry
+    from ..report.shapes import Best
 
 COLUMNS = ("run", "state", "best", "test accuracy", "epochs", "duration", "disk")
 

@@ -6,10 +6,18 @@ All of them are written by frame; a file that is not as it was written is left o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired, ParamSpec, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, NonNegativeInt, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    StringConstraints,
+)
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
 from ..errors import UserError
@@ -55,7 +63,7 @@ class Record(TypedDict):
     id: str
     name: str
     state: str
-    started: datetime
+    started: AwareDatetime
     error: NotRequired[str | None]
     watched: NotRequired[str]
     epochs: NotRequired[int | FiniteFloat]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from ..rundir import RunDir, read_lines, write_json
 from .spec import Point, Sweep, overrides
 
 State = Literal["planned", "running", "interrupted", "finished", "stopped", "failed"]
+PATIENCE_S = 60
+"""Seconds that a run has to save itself when its sweep ends."""
 ENDED = ("finished", "stopped", "failed")
 
 
@@ -81,6 +84,18 @@ class SweepDir:
         self.save()
         return trial
 
+    def wait_for_runs(self) -> None:
+        """Let runs that outlive a killed sweep end: they are asked to save themselves, which takes a while.
+
+        Raises UserError where one does not end, which may be because the sweep is not over.
+        """
+        until = time.monotonic() + PATIENCE_S
+        for trial in self.trials:
+            while trial.state == "running" and trial.run and RunDir(Path(trial.run)).is_locked():
+                if time.monotonic() > until:
+                    raise UserError(f"trial {trial.number} still runs, in {trial.run}; call again when it has ended")
+                time.sleep(0.1)
+
     def settle(self) -> None:
         """Find out what became of the trials that were running when the sweep ended, or was killed."""
         for trial in self.trials:
@@ -120,5 +135,6 @@ def open_sweep(sweep: Sweep) -> SweepDir:
             "give this one a name of its own (name: in its file), or remove that folder"
         )
     folder = SweepDir(path, sweep, record)
+    folder.wait_for_runs()
     folder.settle()
     return folder

@@ -132,7 +132,7 @@ def load_sweep(recipe: str, file: Path, given: Sequence[str]) -> Sweep:
     given: overrides for every trial. Raises UserError with every problem found.
     """
     load_recipe(recipe, given)  # what is wrong without the sweep is said without it
-    source = Source(file, *read_yaml(file))
+    source = Source(file, *read_yaml(file, "a sweep has method and space"))
     source.values = {"name": file.stem, **source.values}
     settings, problems = validate(SweepSettings, source.values, (), source)
     space: dict[str, Dimension] = {}

@@ -16,13 +16,12 @@ from typing import Any
 from ray import tune
 
 from ..rundir import RunDir, read_lines
+from .record import PATIENCE_S
 
 LOOK_S = 0.1
 """Seconds between two looks at the run's metrics."""
 PULSE_S = 2
 """Seconds that a trial may take to hear that it is to stop."""
-PATIENCE_S = 60
-"""Seconds that a run has to save itself when it is stopped."""
 PR_SET_PDEATHSIG = 1
 
 

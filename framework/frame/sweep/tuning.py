@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ LOCAL = {
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # else Ray's agents outlive a sweep that is killed by a minute
 }
 """For a Ray of our own, on this machine."""
+KNOCK_S = 10
+"""Seconds that a cluster may take to answer."""
 MISSING = "frame sweep needs Ray Tune and Optuna: pip install 'frame-train[ray]'"
 
 
@@ -74,14 +77,23 @@ def _cluster(address: str | None) -> Iterator[str]:
             options |= {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
             options |= {"_temp_dir": folder}
         try:
+            if address:
+                _knock(address)
             ray.init(address or "local", **options)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             where = f"the cluster at {address} cannot be reached" if address else "Ray does not start"
             raise UserError(f"{where}: {str(error).partition(chr(10))[0]}") from error
         try:
             yield folder
         finally:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at HOST:PORT; Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.removeprefix("ray://"), int(port)), KNOCK_S).close()
 
 
 class Host:
