@@ -18,11 +18,13 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from .errors import UserError
 from .interrupts import Interrupted
+from .relaunch import meet
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=10)
@@ -166,6 +168,7 @@ def joined(device: str) -> Iterator[World]:
     if cuda:
         torch.cuda.set_device(here.local_rank)
     store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
+    store = PrefixStore(meet(store, rank, size, TIMEOUT.total_seconds()), store)
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
     world = World(rank, size, here.local_rank, here.local_size, store, dist.new_group(backend="gloo", timeout=PATIENCE))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from .errors import UserError
+from .errors import RunFailed, UserError
 from .rundir import RunDir
 
 
@@ -30,3 +33,27 @@ def begun(out: Path, name: str) -> RunDir | None:
             if record.get("launch") == launch and record["state"] != "finished":
                 return RunDir(file.parent)
     return None
+
+
+def meet(store: Any, rank: int, size: int, patience_s: float) -> str:
+    """Return a name that the processes of this start share, and those of no other.
+
+    store: torch's key-value store, which torchrun keeps over its restarts with all that was left in it. Each process
+    names itself; the first one answers under these names until every other has confirmed.
+    """
+    mine = uuid.uuid4().hex
+    store.set(f"frame/here/{rank}", mine)
+    if rank:
+        name = str(store.get(f"frame/start/{mine}").decode())
+        store.set(f"frame/confirmed/{name}/{rank}", "")
+        return name
+    until, missing = time.monotonic() + patience_s, list(range(1, size))
+    while missing:
+        if time.monotonic() > until:
+            raise RunFailed(f"processes {', '.join(map(str, missing))} of {size} (from 0) did not come")
+        for other in missing:
+            if store.check([f"frame/here/{other}"]):
+                store.set(f"frame/start/{store.get(f'frame/here/{other}').decode()}", mine)
+        missing = [other for other in missing if not store.check([f"frame/confirmed/{mine}/{other}"])]
+        time.sleep(0.01)
+    return mine

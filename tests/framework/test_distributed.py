@@ -191,16 +191,18 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 @pytest.mark.parametrize("how", ["raises", "killed"])
 def test_what_torchrun_starts_again_goes_on_with_the_run(tmp_path, how):
     settings = ("checkpoint.every_steps=3", "callbacks.0.use=dies_in", "callbacks.0.rank=1", f"callbacks.0.how={how}")
-    whole = trained(tmp_path / "whole", 2, *settings)
-    again = tmp_path / "again"
-    again.mkdir()
     command = [*TORCHRUN, "--nproc-per-node=2", "--max-restarts=1", "-m", "frame", "run", str(TINY), *settings]
-    done = subprocess.run(
-        [*command, "callbacks.0.step=20"], cwd=again, env=clean_environment(again), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "at epoch 1, step 18" in done.stdout
-    assert_same(only_run(again), whole)
+    said = {}
+    for name, step in (("whole", 0), ("again", 20)):
+        (tmp_path / name).mkdir()
+        done = subprocess.run(
+            [*command, f"callbacks.0.step={step}"], cwd=tmp_path / name, env=clean_environment(tmp_path),
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        said[name] = done.stdout
+    assert "at epoch 1, step 18" in said["again"]
+    assert_same(only_run(tmp_path / "again"), only_run(tmp_path / "whole"))
 
 
 @pytest.mark.slow
@@ -208,39 +210,41 @@ def test_a_machine_joins_and_leaves(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{free.getsockname()[1]}"
-    elastic = ["--nnodes=1:2", "--nproc-per-node=1", "--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-id=1"]
-    command = [*TORCHRUN, *elastic, f"--rdzv-endpoint={place}", "-m", "frame", "run", str(TINY), "train.epochs=3000"]
+    elastic = ["--nnodes=1:2", "--nproc-per-node=1", "--max-restarts=3", "--rdzv-id=1", f"--rdzv-endpoint={place}"]
+    elastic += ["--rdzv-backend=c10d", "--rdzv-conf=last_call_timeout=2"]
+    command = [*TORCHRUN, *elastic, "-m", "frame", "run", str(TINY), "train.epochs=3000"]
+    environment = clean_environment(tmp_path) | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
     def machine(number: int) -> subprocess.Popen:
         with (tmp_path / f"out{number}.txt").open("w") as out:
-            return subprocess.Popen(
-                command, cwd=tmp_path, env=clean_environment(tmp_path), stdout=out, stderr=out, start_new_session=True
-            )
+            return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=out, stderr=out)
 
     def epochs() -> list[int]:
         run = only_run(tmp_path)
         return [line["epoch"] for line in read_lines(run.metrics) if line["kind"] == "epoch"] if run else []
 
     def wait_for(condition) -> None:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < until, (tmp_path / "out1.txt").read_text()
+            assert time.monotonic() < until, "".join((tmp_path / f"out{number}.txt").read_text() for number in (1, 2))
             time.sleep(0.1)
+
+    def goes_on(size: int) -> None:
+        wait_for(lambda: f"goes on in {size}" in only_run(tmp_path).log.read_text())
+        before = len(epochs())
+        wait_for(lambda: len(epochs()) > before + 3)
 
     first = machine(1)
     wait_for(lambda: len(epochs()) > 3)
-    run = only_run(tmp_path)
     second = machine(2)
-    wait_for(lambda: "goes on in 2" in run.log.read_text())
-    alone = len(epochs())
-    wait_for(lambda: len(epochs()) > alone + 3)
-    os.killpg(second.pid, signal.SIGKILL)
-    wait_for(lambda: "goes on in 1" in run.log.read_text())
-    together = len(epochs())
-    wait_for(lambda: len(epochs()) > together + 3)
+    goes_on(2)
+    processes = Path(f"/proc/{second.pid}/task/{second.pid}/children").read_text().split()
+    for process in (second.pid, *map(int, processes)):
+        os.kill(process, signal.SIGKILL)
+    goes_on(1)
     first.send_signal(signal.SIGTERM)
-    first.wait(60)
-    assert json.loads(run.record.read_text())["state"] == "interrupted"
+    assert (first.wait(60), second.wait(60)) != (0, 0)
+    assert json.loads(only_run(tmp_path).record.read_text())["state"] == "interrupted"
     assert epochs() == list(range(1, len(epochs()) + 1))
 
 
