@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -282,14 +283,15 @@ def test_asha_ends_trials_that_are_worse_than_others_at_the_same_epoch(frame, tm
 @pytest.mark.slow
 def test_a_sweep_runs_on_a_cluster_that_is_there(frame, tmp_path):
     write(tmp_path, concurrency=1)
-    environment = clean_environment(tmp_path)
-    ray = [str(Path(sys.executable).with_name("ray"))]
-    start = [*ray, "start", "--head", "--port=0", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
-    subprocess.run([*start, f"--temp-dir={tmp_path / 'ray'}"], env=environment, check=True, capture_output=True)
-    try:
-        done = frame("sweep", TINY, "search.yaml", "train.epochs=1", "--address", "auto")
-    finally:
-        subprocess.run([*ray, "stop", "--force"], env=environment, check=True, capture_output=True)
+    ray, environment = str(Path(sys.executable).with_name("ray")), clean_environment(tmp_path)
+    options = ["--head", "--port=0", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="ray", ignore_cleanup_errors=True) as short:  # it has sockets
+        subprocess.run([ray, "start", *options, "--temp-dir", short], env=environment, check=True, capture_output=True)
+        try:
+            address = (Path(short) / "ray_current_cluster").read_text().strip()
+            done = frame("sweep", TINY, "search.yaml", "train.epochs=1", "--address", address)
+        finally:
+            subprocess.run([ray, "stop", "--force"], env=environment, check=True, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")
     trials = json.loads((tmp_path / "sweeps/search/sweep.json").read_text())["trials"]
     assert [trial["state"] for trial in trials] == ["finished", "finished"]
