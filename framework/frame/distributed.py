@@ -22,7 +22,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from .errors import UserError
+from .errors import FrameError, RunFailed, UserError
 from .interrupts import Interrupted
 from .relaunch import meet
 
@@ -33,6 +33,7 @@ PATIENCE = timedelta(days=2)
 """How long the others wait while the first one downloads, looks for a learning rate or runs the analyzers."""
 LOST = re.compile(r"gloo|NCCL|[Cc]onnection (closed|reset|refused)|Broken pipe|recvValue failed")
 FAILURE = "frame/failure"
+GONE = "another process of the run ended without saying why; this one cannot go on"
 SYNC_BUFFERS = "forward_sync_buffers"
 """Whether each forward pass sends the buffers round: before an evaluation is enough (`World.align`)."""
 if SYNC_BUFFERS not in signature(DistributedDataParallel).parameters:
@@ -176,7 +177,11 @@ def joined(device: str) -> Iterator[World]:
         yield world
     except Exception as error:
         world.report(error)
-        raise
+        if isinstance(error, FrameError | Interrupted) or not lost(error):
+            raise
+        if world.first:
+            raise RunFailed(world.failure() or GONE) from error
+        raise Interrupted from error  # the first process says why
     else:
         dist.destroy_process_group()
 

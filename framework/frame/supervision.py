@@ -11,7 +11,7 @@ from datetime import datetime
 
 from .build import Parts
 from .console import Console
-from .distributed import lost
+from .distributed import GONE, lost
 from .errors import FrameError, RunFailed
 from .explain import explain_so_far
 from .faults import explained
@@ -51,7 +51,7 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
     except Exception as problem:
         error = explained(problem, recipe, folder.path) or ""
         if lost(problem):
-            error = world.failure() or "another process of the run ended without saying why; this one cannot go on"
+            error = world.failure() or GONE
         if error:
             raise RunFailed(error) from problem
         if isinstance(problem, FrameError):

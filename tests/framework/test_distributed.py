@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 
 from conftest import clean_environment
 from fakes import worlds
+from fakes.faulty_run import FAULTY
 from fakes.killing import assert_same, only_run
 from frame.distributed import World
 from frame.rundir import RunDir, read_lines
@@ -127,6 +128,29 @@ def test_a_mistake_of_the_user_is_said_once(tmp_path):
     assert (first.end(), second.end()) == (2, 2)
     assert "train.device: cuda:0 is one device, for 2 processes; take auto, cuda or cpu" in first.err
     assert second.err == ""
+
+
+def test_where_the_first_process_cannot_read_the_data_the_other_ends_quietly(tmp_path):
+    first, second = worlds.run(tmp_path, 2, "run", TINY, "data={use: image_folder, root: nowhere}")
+    (line,) = first.err.splitlines()
+    assert line.startswith("error: ")
+    assert "nowhere" in line
+    assert (first.end(), second.end(), second.err) == (2, 130, "")
+
+
+@pytest.mark.slow
+def test_images_that_cannot_be_read_are_skipped_alike_in_two_processes(cli, tmp_path):
+    data = "data={use: flaky, lost: [3, 17], batch_size: 4, unreadable: skip, train_transforms: []}"
+    settings = (data, "train.epochs=3", "train.log_every=1", "train.precision=fp32")
+    (tmp_path / "two").mkdir()
+    for folder in (tmp_path, tmp_path / "two"):  # where each works
+        (folder / "lost").touch()
+    assert cli("run", FAULTY, *settings, "--out", tmp_path / "one" / "runs").code == 0
+    members = worlds.run(tmp_path / "two", 2, "run", FAULTY, *settings)
+    assert [member.end() for member in members] == [0, 0], members[0].err + members[1].err
+    one, two = (only_run(tmp_path / name) for name in ("one", "two"))
+    assert one.read_record()["skipped_images"] == two.read_record()["skipped_images"] == 2
+    assert "2 training images that could not be read" in members[0].out
 
 
 def test_synchronised_batchnorm_is_refused_on_a_cpu(tmp_path):
