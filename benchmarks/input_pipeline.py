@@ -27,6 +27,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from frame import DataInfo, Split
+from frame.allocator import keep_freed_memory
 from frame.device import Backend
 from frame.loader import Normalize, Pipeline
 from frame_plugins.batch_ops import Cutout, RandomCrop, RandomFlip
@@ -91,6 +92,7 @@ def main() -> None:
     parser.add_argument("--single", type=int, default=4_000, help="images of an epoch of the others")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as a run on the CPU does; it holds for all
     cv2.setNumThreads(0)
     large, small = split(options.images, 32), split(options.single, 32)
     pixels = np.asarray(small.images)

@@ -10,7 +10,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from inspect import signature
 from typing import Any, TypeVar
@@ -168,11 +168,12 @@ def joined(device: str) -> Iterator[World]:
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if cuda:
         torch.cuda.set_device(here.local_rank)
-    store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
-    store = PrefixStore(meet(store, rank, size, TIMEOUT.total_seconds()), store)
-    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
-    world = World(rank, size, here.local_rank, here.local_size, store, dist.new_group(backend="gloo", timeout=PATIENCE))
+    try:
+        world = _connected(here, "cpu:gloo,cuda:nccl" if cuda else "gloo")
+    except RuntimeError as error:
+        raise RunFailed(
+            f"the run's {here.size} processes do not connect: {str(error).partition(chr(10))[0]}"
+        ) from error
     try:
         yield world
     except Exception as error:
@@ -184,6 +185,14 @@ def joined(device: str) -> Iterator[World]:
         raise Interrupted from error  # the first process says why
     else:
         dist.destroy_process_group()
+
+
+def _connected(here: World, backend: str) -> World:
+    """Return this process's place, connected with the other processes. Raises RuntimeError."""
+    store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
+    store = PrefixStore(meet(store, rank, size, TIMEOUT.total_seconds()), store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
+    return replace(here, store=store, patient=dist.new_group(backend="gloo", timeout=PATIENCE))
 
 
 def check_devices(device: str, count: int) -> None:

@@ -25,13 +25,14 @@ def launch_name(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 def begun(out: Path, name: str) -> RunDir | None:
-    """Return the run called `name` that this launch began under `out` and that is not finished: the latest one."""
+    """Return the run called `name` that this launch began under `out` and that can go on: the latest one."""
     launch = launch_name()
     for file in sorted((out / name).glob("*/run.json"), reverse=True) if launch else ():
         with suppress(UserError):
-            record = RunDir(file.parent).read_record()
-            if record.get("launch") == launch and record["state"] != "finished":
-                return RunDir(file.parent)
+            run = RunDir(file.parent)
+            record = run.read_record()
+            if record.get("launch") == launch and record["state"] != "finished" and run.recipe.is_file():
+                return run
     return None
 
 
