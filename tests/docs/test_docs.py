@@ -228,7 +228,7 @@ def test_every_setting_of_a_sweep_is_documented_with_its_default():
 def test_the_sweep_as_shown_runs(frame, tmp_path):
     (example,) = blocks(DOCS["sweeps"]).values()
     (tmp_path / "search.yaml").write_text(example)
-    done = frame("sweep", "quickstart", "search.yaml", "lr_finder=null", "trackers=[]", "analyzers=[]", "--out", "runs")
+    done = frame("sweep", "quickstart", "search.yaml", "trackers=[]", "analyzers=[]", "--out", "runs")
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "runs/quickstart").glob("*/run.json"))) == 6
     again = frame("run", "sweeps/search/best.yaml", "--dry-run")
