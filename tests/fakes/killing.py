@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,14 @@ class Killer:
         while in_write and run and process.is_alive() and not any(run.checkpoints.glob(".*.tmp")):
             pass
         return process.is_alive()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 200, said: Callable[[], str] = str) -> None:
+    """Wait until a condition holds. said: what to show where it does not come to hold in time."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, said()
+        time.sleep(0.1)
 
 
 def only_run(folder: Path) -> RunDir | None:

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from conftest import clean_environment
 from fakes import worlds
 from fakes.faulty_run import FAULTY
-from fakes.killing import assert_same, only_run
+from fakes.killing import assert_same, only_run, wait_for
 from frame.distributed import World
 from frame.rundir import RunDir, read_lines
 
@@ -247,19 +247,16 @@ def test_a_machine_joins_and_leaves(tmp_path):
         run = only_run(tmp_path)
         return [line["epoch"] for line in read_lines(run.metrics) if line["kind"] == "epoch"] if run else []
 
-    def wait_for(condition) -> None:
-        until = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < until, "".join((tmp_path / f"out{number}.txt").read_text() for number in (1, 2))
-            time.sleep(0.1)
+    def said() -> str:
+        return "".join(file.read_text() for file in tmp_path.glob("out*.txt"))
 
     def goes_on(size: int) -> None:
-        wait_for(lambda: f"goes on in {size}" in only_run(tmp_path).log.read_text())
+        wait_for(lambda: f"goes on in {size}" in only_run(tmp_path).log.read_text(), 60, said)
         before = len(epochs())
-        wait_for(lambda: len(epochs()) > before + 3)
+        wait_for(lambda: len(epochs()) > before + 3, 60, said)
 
     first = machine(1)
-    wait_for(lambda: len(epochs()) > 3)
+    wait_for(lambda: len(epochs()) > 3, 60, said)
     second = machine(2)
     goes_on(2)
     processes = Path(f"/proc/{second.pid}/task/{second.pid}/children").read_text().split()

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from conftest import clean_environment
+from fakes.killing import wait_for
 from frame.errors import UserError
 from frame.rundir import RunDir
 from frame.sweep.record import Trial, open_sweep
@@ -338,10 +338,3 @@ def test_a_sweep_that_ends_in_the_middle_goes_on(frame, tmp_path, how):
         lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
         assert [line["epoch"] for line in lines if line["kind"] == "epoch"] == list(range(1, 201))
     assert before == {name: (runs / name).stat().st_mtime_ns for name in before}
-
-
-def wait_for(condition, seconds: float = 200) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.1)

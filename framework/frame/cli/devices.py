@@ -26,9 +26,14 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def processes() -> int:
+    """Return how many processes torchrun has started for this command; 1 without torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def must_launch(devices: int, *, dry_run: bool = False) -> bool:
     """Return whether this process is to start `devices` others. Raises UserError for what cannot be meant."""
-    started = int(os.environ.get("WORLD_SIZE", "1"))
+    started = processes()
     if dry_run and max(devices, started) > 1:
         raise UserError("--dry-run goes through one process; leave --devices or torchrun out")
     if devices > 1 and started not in (1, devices):
@@ -38,7 +43,7 @@ def must_launch(devices: int, *, dry_run: bool = False) -> bool:
 
 def must_be_alone(command: str) -> None:
     """Raise UserError for a command that works in one process, where torchrun has started several."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes() > 1:
         raise UserError(f"{command} works in one process; start it without torchrun")
 
 
