@@ -1,4 +1,4 @@
-"""Seconds to train, and accuracy, of the recipe cifar10_speedrun against airbench94's own loop, in turns.
+"""Seconds to train, and accuracy, of frame's fastest recipes against airbench94's own loop, in turns.
 
     uv run python benchmarks/time_to_accuracy.py --root data
 
@@ -23,9 +23,11 @@ from statistics import mean, median
 import torch
 from _pairs import arguments, interleaved, print_conditions, print_table, ratios, spread
 
+from frame.resolve import load_recipe
+
 HERE = Path(__file__).parent
-RECIPE = HERE.parent / "recipes" / "cifar10_speedrun.yaml"
-BATCH = 1024  # of the recipe and of airbench94
+RECIPES = ("cifar10_speedrun", "cifar10_muon")
+"""airbench94 itself, and with another optimizer."""
 ORIGINAL = """
 import json, time, torch, airbench
 airbench.warmup94(verbose=False)
@@ -37,17 +39,18 @@ print(json.dumps({"seconds": time.perf_counter() - since, "accuracy": float(accu
 Result = dict[str, float]  # seconds of training, accuracy
 
 
-def run_frame(root: Path, overrides: Sequence[str], seed: int) -> Result:
-    """Run the recipe without analyzers and trackers; its steps' seconds (evaluation left out), and its accuracy."""
+def run_frame(recipe: str, root: Path, overrides: Sequence[str], seed: int) -> Result:
+    """Run a recipe without analyzers and trackers; its steps' seconds (evaluation left out), and its accuracy."""
     with tempfile.TemporaryDirectory() as out:
         bare = ["analyzers=[]", "trackers=[]", "train.log_every=1"]
         settings = [f"data.root={root}", f"seed={seed}", *bare, *overrides]
-        call([str(Path(sys.executable).parent / "frame"), "run", str(RECIPE), *settings, "--out", out])
+        call([str(Path(sys.executable).parent / "frame"), "run", recipe, *settings, "--out", out])
         (record,) = Path(out).glob("*/*/run.json")
         accuracy = json.loads(record.read_text())["test_accuracy"]
         lines = [json.loads(line) for line in record.with_name("timing.jsonl").read_text().splitlines()]
+        batch = load_recipe(str(record.with_name("recipe.resolved.yaml"))).recipe.data.batch_size
     rates = [line["images_per_s"] for line in lines if line["kind"] == "step"]
-    return {"seconds": sum(BATCH / rate for rate in rates), "accuracy": accuracy}
+    return {"seconds": sum(batch / rate for rate in rates), "accuracy": accuracy}
 
 
 def run_port(root: Path, options: Sequence[str], seed: int) -> Result:
@@ -71,11 +74,14 @@ def main() -> None:
     """Run all in turns and print the table."""
     parser = arguments(__doc__)
     parser.add_argument("--root", type=Path, default=Path(os.environ.get("FRAME_DATA_DIR", "data")), help="CIFAR-10")
+    parser.add_argument("--recipe", action="append", help="one of frame's; may be repeated")
     parser.add_argument("--override", action="append", default=[], help="KEY=VALUE for frame; may be repeated")
     parser.add_argument("--port-option", action="append", default=[], help="--name=value for the port; may be repeated")
     options = parser.parse_args()
     root = options.root.resolve()
-    ways: dict[str, Callable[[int], Result]] = {"frame": partial(run_frame, root, options.override)}
+    ways: dict[str, Callable[[int], Result]] = {
+        f"frame, {recipe}": partial(run_frame, recipe, root, options.override) for recipe in options.recipe or RECIPES
+    }
     if torch.cuda.is_available() and find_spec("airbench"):
         ways["airbench94"] = run_original
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from frame import Steps
 from frame.resolve import load_recipe
 from frame.testing.examples import data_info, training_run
+from frame_plugins.muon.filters import FilterMuon
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = REPOSITORY / "tests" / "framework" / "fixtures" / "tiny.yaml"
@@ -81,6 +83,40 @@ def test_it_takes_the_hand_ports_steps(tmp_path, monkeypatch):
         for one, other in zip(model.state_dict().values(), net.state_dict().values(), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)  # the recipe's decays have six digits
     assert not model.whiten.bias.requires_grad
+
+
+def test_the_muon_recipe_takes_airbench94_muons_steps():
+    """Its rates are for the loss summed over 2000 images, and for a head of standard deviation 1 over 256 channels."""
+    recipe = load_recipe("cifar10_muon").recipe
+    model = recipe.model.component.build(data_info()).double()
+    theirs = deepcopy(model)
+    theirs.scale = 1 / 256
+    theirs.head.weight.data *= 256 / 9
+    assert theirs.head.weight.std().item() == pytest.approx(1, rel=0.05)
+    ours, decay = recipe.optimizer.component.build(model), 2e-6 * 2000
+    trained = {name: parameter for name, parameter in theirs.named_parameters() if parameter.requires_grad}
+    groups = [
+        {"params": [p for p in trained.values() if p.ndim == 1], "lr": 0.053, "weight_decay": decay / 0.053},
+        {"params": [theirs.head.weight], "lr": 0.67, "weight_decay": decay / 0.67},
+    ]
+    filters = [{"params": [p for p in trained.values() if p.ndim == 4], "lr": 0.24, "weight_decay": 0.0}]
+    optimizers = [
+        torch.optim.SGD(groups, momentum=0.85, nesterov=True),
+        FilterMuon(filters, momentum=0.6, nesterov=True, ns_steps=3, normalize=True),
+    ]
+    loss = recipe.loss.component.build(data_info())
+    for _ in range(3):
+        images, labels = torch.randn(8, 3, 32, 32, dtype=torch.float64), torch.randint(10, (8,))
+        sum_of_2000 = 250 * cross_entropy(theirs(images), labels, label_smoothing=0.2, reduction="sum")
+        for steps, value in ((optimizers, sum_of_2000), (ours, loss(model(images), labels))):
+            value.backward()
+            for optimizer in steps:
+                optimizer.step()
+                optimizer.zero_grad()
+        expected = {**theirs.state_dict(), "head.weight": theirs.head.weight.detach() * 9 / 256}
+        for name, value in model.named_parameters():
+            assert (value - expected[name]).norm() <= 1e-2 * expected[name].norm(), name  # Newton-Schulz is in bf16
+        model.load_state_dict(expected)  # else its noise would grow from step to step
 
 
 def test_pages_recipe_is_his():

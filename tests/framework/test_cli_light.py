@@ -131,7 +131,7 @@ def test_one_kind_is_listed_alone(cli):
         "muon",
         "sgd",
     ]
-    assert [line.split()[0] for line in cli("list", "recipes").out.splitlines()][:2] == ["recipes", "cifar10_page"]
+    assert [line.split()[0] for line in cli("list", "recipes").out.splitlines()][:2] == ["recipes", "cifar10_muon"]
 
 
 @pytest.mark.parametrize(
@@ -165,5 +165,5 @@ def test_a_wrong_command_line_shows_how_it_is_used(cli, arguments):
 def test_the_real_command_ends_without_a_traceback(frame):
     result = frame("validate", "no_such_recipe")
     assert result.returncode == 2
-    assert result.stderr.startswith("error: there is no recipe no_such_recipe; there is cifar10_page")
+    assert result.stderr.startswith("error: there is no recipe no_such_recipe; there is cifar10_muon")
     assert "Traceback" not in result.stderr

@@ -75,7 +75,7 @@ def test_an_unknown_recipe(cli, tmp_path, name, hint):
     assert (result.code, result.out) == (2, "")
     assert result.err == (
         f"error: there is no shipped recipe '{name}'; {hint}"
-        "there is cifar10_page, cifar10_speedrun, quickstart, s10_resnet, s10_resnet_original\n"
+        "there is cifar10_muon, cifar10_page, cifar10_speedrun, quickstart, s10_resnet, s10_resnet_original\n"
     )
     assert list(tmp_path.iterdir()) == []
 
