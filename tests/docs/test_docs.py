@@ -206,11 +206,16 @@ def test_the_notebook_as_shown_runs(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+SWEEPS = [line for line in DOCS["sweeps"].splitlines() if line.startswith("frame sweep ")]
+
+
 def test_the_sweep_as_shown_is_right_and_its_mistakes_are_reported_as_shown(cli, tmp_path):
     (example,) = blocks(DOCS["sweeps"]).values()
     (tmp_path / "search.yaml").write_text(example)
-    sweep = load_sweep("quickstart", tmp_path / "search.yaml", ["analyzers=[]"])
-    assert (sweep.trials, sweep.epochs, sweep.metric) == (6, 5, "test/acc")
+    for command in SWEEPS:
+        _, _, recipe, file, *overrides = command.split(" --out")[0].split()
+        sweep = load_sweep(recipe, tmp_path / file, overrides)
+        assert (sweep.trials, sweep.epochs, sweep.metric) == (6, 5, "test/acc")
     wrong = example.replace("max_lr", "max_l").replace("[3, 5]", "[0, 5]")
     (tmp_path / "search.yaml").write_text(wrong)
     assert f"```text\n{cli('sweep', 'quickstart', 'search.yaml').err}```" in DOCS["sweeps"]
@@ -228,7 +233,7 @@ def test_every_setting_of_a_sweep_is_documented_with_its_default():
 def test_the_sweep_as_shown_runs(frame, tmp_path):
     (example,) = blocks(DOCS["sweeps"]).values()
     (tmp_path / "search.yaml").write_text(example)
-    done = frame("sweep", "quickstart", "search.yaml", "trackers=[]", "analyzers=[]", "--out", "runs")
+    done = frame(*SWEEPS[-1].split()[1:])
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "runs/quickstart").glob("*/run.json"))) == 6
     again = frame("run", "sweeps/search/best.yaml", "--dry-run")

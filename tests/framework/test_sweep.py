@@ -127,6 +127,14 @@ def test_what_is_wrong_without_the_sweep_is_said_without_it(cli, tmp_path):
     assert (result.code, result.err) == (2, "error: command line: train.epochs: must be greater than 0, got 0\n")
 
 
+def test_what_only_the_sweep_gives_may_be_missing_without_it(cli, tmp_path):
+    """A rate that is `auto`, without the finder that would find it."""
+    assert load_sweep(str(TINY), write(tmp_path), ["optimizer.lr=auto"]).trials == 2
+    result = cli("sweep", TINY, write(tmp_path, **space(optimizer__lrr={"choice": [0.1]})), "optimizer.lr=auto")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "error: search.yaml:3: optimizer.lrr: unknown setting; did you mean 'lr'?\n"
+
+
 @pytest.mark.parametrize("missing", ["ray", "optuna"])
 def test_without_the_extra_it_says_what_to_install(cli, tmp_path, monkeypatch, missing):
     for name in ("ray", "ray.tune", "optuna"):

@@ -131,7 +131,6 @@ def load_sweep(recipe: str, file: Path, given: Sequence[str]) -> Sweep:
 
     given: overrides for every trial. Raises UserError with every problem found.
     """
-    load_recipe(recipe, given)  # what is wrong without the sweep is said without it
     source = Source(file, *read_yaml(file, "a sweep has method and space"))
     source.values = {"name": file.stem, **source.values}
     settings, problems = validate(SweepSettings, source.values, (), source)
@@ -184,18 +183,28 @@ def _corners(
 ) -> tuple[list[Recipe], list[Problem]]:
     """Load the recipe at each end and choice of each key, the other keys at their first; return what is wrong there.
 
-    What is wrong with two values only together ends that trial, not the sweep.
+    What is wrong without the sweep too is said as it is without it. What is wrong with two values only together ends
+    that trial, not the sweep.
     """
+    _, known = _load(recipe, given)
     recipes: list[Recipe] = []
     problems: list[Problem] = []
     for key, dimension in space.items():
         for index, value in enumerate(dimension.bounds):
-            try:
-                recipes.append(load_recipe(recipe, [*given, *overrides(first | {key: value})]).recipe)
-            except UserError as error:
-                at = ("space", key, dimension.kind, index)
-                problems += [one for problem in error.problems for one in _here(problem, key, at, space, source)]
+            loaded, wrong = _load(recipe, [*given, *overrides(first | {key: value})])
+            recipes += loaded
+            at = ("space", key, dimension.kind, index)
+            for problem in wrong:
+                problems += [problem] if problem in known else _here(problem, key, at, space, source)
     return recipes, problems
+
+
+def _load(recipe: str, given: Sequence[str]) -> tuple[Sequence[Recipe], Sequence[Problem]]:
+    """Return the recipe, or none and what is wrong with it."""
+    try:
+        return [load_recipe(recipe, given).recipe], []
+    except UserError as error:
+        return [], error.problems
 
 
 def _here(problem: Problem, key: str, at: Key, space: Iterable[str], source: Source) -> Iterator[Problem]:

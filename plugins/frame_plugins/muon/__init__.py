@@ -25,7 +25,7 @@ class Muon(OptimizerComponent):
     are left to SGD with Nesterov momentum or to AdamW. Those are two optimizers: schedules move each from its own rate,
     an LR finder cannot try them, and `one_cycle`, which sets rates of its own, gives both the same.
 
-    airbench94_muon is `{lr: 0.24, momentum: 0.6, ns_steps: 3, normalize: true, exclude: ["head.*"], others: sgd}`.
+    The recipe `cifar10_muon` uses it as airbench94_muon does.
     Source: K. Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024,
     https://kellerjordan.github.io/posts/muon/
     """
