@@ -115,7 +115,8 @@ def test_the_muon_recipe_takes_airbench94_muons_steps():
                 optimizer.zero_grad()
         expected = {**theirs.state_dict(), "head.weight": theirs.head.weight.detach() * 9 / 256}
         for name, value in model.named_parameters():
-            assert (value - expected[name]).norm() <= 1e-2 * expected[name].norm(), name  # Newton-Schulz is in bf16
+            tolerance = 1e-2 if "conv" in name else 1e-3  # Newton-Schulz is in bf16; a decay takes 4e-3 a step
+            assert (value - expected[name]).norm() <= tolerance * expected[name].norm(), name
         model.load_state_dict(expected)  # else its noise would grow from step to step
 
 
