@@ -10,6 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from statistics import median
+from typing import Literal
+
+import torch
+
+from frame.device import computes_bf16
 
 PAIRS = 5
 Found = dict[str, list[float]]  # candidate -> its figure in each round
@@ -62,9 +67,14 @@ def print_ratios(found: Found, base: str, unit: str, form: str = ".3f") -> None:
 
 def print_conditions(rounds: int) -> None:
     """Print what the figures depend on besides the code."""
-    print(
-        f"\n{rounds} rounds, {date.today()}, {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    )
+    auto = f"precision auto is {precision('cuda' if torch.cuda.is_available() else 'cpu')}"
+    versions = f"torch {torch.__version__}, Python {platform.python_version()}"
+    print(f"\n{rounds} rounds, {date.today()}, {processor()}, {os.cpu_count()} cores, {auto}, {versions}")
+
+
+def precision(device: str = "cpu") -> Literal["bf16", "fp32"]:
+    """Return what `train.precision: auto` takes on a device: bf16 where the hardware computes in it."""
+    return "bf16" if computes_bf16(torch.device(device)) else "fp32"
 
 
 def processor() -> str:

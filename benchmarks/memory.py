@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from _pairs import arguments, interleaved, print_conditions, print_ratios, print_table, ratios, spread
+from _pairs import arguments, interleaved, precision, print_conditions, print_ratios, print_table, ratios, spread
 
 GROWTH = (1, 10, 100)
 LAZY = """
@@ -35,7 +35,7 @@ data: {{use: synthetic, train: {images}, batch_size: 512}}
 model: {{use: custom_resnet}}
 loss: {{use: cross_entropy}}
 optimizer: {{use: adam}}
-train: {{epochs: 1, precision: bf16}}
+train: {{epochs: 1}}
 """
 MIB = 2**20
 KEEPING = "bare loop, freed memory kept"
@@ -97,7 +97,7 @@ def by_hand(images: int) -> float:
     since = time.perf_counter()
     for at in torch.randperm(images, device=device).split(512):
         batch = pixels.index_select(0, at).permute(0, 3, 1, 2).float().sub_(127.5).div_(63.75)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision(device.type) == "bf16"):
             loss = cross_entropy(model(batch), targets.index_select(0, at))
         loss.backward()
         optimizer.step()

@@ -67,7 +67,7 @@ def choose_backend(settings: TrainSettings, world: World = ALONE) -> Backend:
         keep_freed_memory()
     precision = settings.precision
     if precision == "auto":
-        precision = "bf16" if _computes_bf16(device) else "fp32"
+        precision = "bf16" if computes_bf16(device) else "fp32"
     return Backend(device, precision, settings.channels_last, world)
 
 
@@ -82,7 +82,7 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _computes_bf16(device: torch.device) -> bool:
+def computes_bf16(device: torch.device) -> bool:
     """Whether the hardware itself computes in bf16, so that it is faster than fp32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
