@@ -13,9 +13,7 @@ from pathlib import Path
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: test processes side by side spin against each other
-
+from fakes.processor import sitecustomize as processor
 from frame.cli import main
 
 REPOSITORY = Path(__file__).parents[1]
@@ -23,6 +21,28 @@ ARCHIVE = REPOSITORY.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "frame-tests"
 
 Frame = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options that stand for other processors; CONTRIBUTING.md has the loop over them."""
+    parser.addoption("--threads", type=int, help="threads of torch; 1 where tests run side by side")
+    parser.addoption("--auto-precision", choices=("fp32", "bf16"), help="what `train.precision: auto` takes on the CPU")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the number of threads before torch is imported: side by side, test processes spin against each other."""
+    threads = config.getoption("threads") or (1 if "PYTEST_XDIST_WORKER" in os.environ else None)
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def auto_precision(request: pytest.FixtureRequest) -> None:
+    """With --auto-precision: let torch say of the CPU that it computes in bf16, or not; in processes of tests too."""
+    if precision := request.config.getoption("auto_precision"):
+        os.environ[processor.VARIABLE] = precision
+        os.environ.update(on_path(Path(processor.__file__).parent))
+        processor.pretend()
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +100,12 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return Result(exit_.value.code, output.out, output.err)
 
     return call
+
+
+def on_path(folder: Path) -> dict[str, str]:
+    """Return the variable that makes processes of tests import from a folder too, before what they do already."""
+    paths = [str(folder), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def clean_environment(home: Path) -> dict[str, str]:

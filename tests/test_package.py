@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import frame as package
+from conftest import on_path
 
 REPOSITORY = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -72,7 +73,7 @@ def test_the_wheel_holds_everything_and_nothing_else(wheel):
 def test_the_unpacked_wheel_works_in_an_empty_folder(wheel, tmp_path, frame):
     shutil.unpack_archive(wheel, tmp_path / "unpacked", format="zip")
     (tmp_path / "empty").mkdir()
-    here = {"cwd": tmp_path / "empty", "env": {"PYTHONPATH": str(tmp_path / "unpacked")}}
+    here = {"cwd": tmp_path / "empty", "env": on_path(tmp_path / "unpacked")}
     listed = frame("list", "recipes", **here)
     paths = re.findall(r"(\S+)\.yaml", listed.stdout)
     assert {Path(path).parent for path in paths} == {tmp_path / "unpacked" / "frame_plugins" / "recipes"}

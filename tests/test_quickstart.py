@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 
 def test_the_quickstart_reaches_97_percent_and_leaves_everything_there_is_to_see(frame, tmp_path):
@@ -14,6 +15,7 @@ def test_the_quickstart_reaches_97_percent_and_leaves_everything_there_is_to_see
     record = json.loads((run / "run.json").read_text())
     assert record["test_accuracy"] >= 0.97
     assert record["failed_analyzers"] == 0
+    right = record["test_accuracy"] == 1  # with some processors, some numbers of threads
     pictures = {path.relative_to(run / "analysis").as_posix() for path in (run / "analysis").glob("*/*.png")}
     assert pictures >= {
         "samples/samples.png",
@@ -26,11 +28,12 @@ def test_the_quickstart_reaches_97_percent_and_leaves_everything_there_is_to_see
         "curves/grad_norm.png",
         "confusion/confusion.png",
         "correct/correct.png",
-        "misclassified/misclassified.png",
         "grad_cam/grad_cam_correct.png",
-        "grad_cam/grad_cam_misclassified.png",
-        "grad_cam/grad_cam_overlays.png",
     }
+    of_mistakes = {"misclassified.png", "grad_cam_misclassified.png", "grad_cam_overlays.png", "confused_pairs.png"}
+    drawn = {Path(picture).name for picture in pictures} & of_mistakes
+    assert drawn == (set() if right else of_mistakes)
+    assert (", without a mistake (" in result.stdout) == right
     assert ("model_graph/graph.png" in pictures) == bool(shutil.which("dot"))
     assert (run / "analysis" / "model_summary" / "layers.csv").is_file()
     page = (run / "report.html").read_text()

@@ -274,5 +274,6 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
     done = len(recipe.analyzers) - failed
     console.say(f"analyzed  {done} of {len(recipe.analyzers)} analyzers in {duration(time.monotonic() - since)}")
     console.say(f"best      {best['metric']} {best['value']:.4f} at epoch {best['epoch']}")
-    console.say(f"result    test accuracy {predictions.accuracy:.2%} ({which})")
+    without = ", without a mistake" if predictions.accuracy == 1 else ""
+    console.say(f"result    test accuracy {predictions.accuracy:.2%}{without} ({which})")
     return Outcome(folder.path, predictions.accuracy, best, failed)

@@ -46,7 +46,8 @@ def shortage(found: int, wanted: int, *, correct: bool) -> tuple[str, ...]:
     """Return the note for a choice with fewer images than asked for; none if there are enough."""
     if found >= wanted:
         return ()
-    kind = "rightly classified image" if correct else "mistake"
     if not found:
-        return (f"There is no {kind} in the test set, so there is nothing to show.",)
-    return (f"Only {found} of the {wanted} images asked for: there {'is' if found == 1 else 'are'} no more {kind}s.",)
+        what = "got no test image right" if correct else "made no mistake on the test images"
+        return (f"The model {what}: there is none to show.",)
+    what = "got no more test images right" if correct else "made no more mistakes on the test images"
+    return (f"Only {found} of the {wanted} images asked for: the model {what}.",)

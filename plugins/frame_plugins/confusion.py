@@ -89,7 +89,8 @@ def confused_pairs(matrix: npt.NDArray[Any], classes: tuple[str, ...], cells: Ce
         for count in [matrix[true, predicted]]
     ]
     columns = ("true", "predicted", "images", "share of true class")
-    return Table("confused_pairs", PAIRS, columns, rows, "The most frequent mistakes.")
+    caption = "The most frequent mistakes." if rows else "The model made no mistake on the test images."
+    return Table("confused_pairs", PAIRS, columns, rows, caption)
 
 
 def pairs_picture(run: AnalysisRun, matrix: npt.NDArray[Any], cells: Cells) -> Picture:

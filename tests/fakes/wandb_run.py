@@ -98,6 +98,7 @@ def analysis(**changes) -> AnalyzerResult:
         ),
         "images": (labelled(),),
         "scalars": {"errors": 4.0},
+        "notes": ("Only one image.", "Look closer."),
     }
     return AnalyzerResult(**fields | changes)
 

@@ -102,7 +102,7 @@ class WandbServer(Operations):
         """The committed artifacts of a type, in order."""
         return [one for one in self.artifacts.values() if one.type == kind and one.state == "COMMITTED"]
 
-    def wait_until(self, true, seconds: float = 5) -> None:
+    def wait_until(self, true, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, "the server was not told in time"

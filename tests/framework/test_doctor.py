@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import frame as package
+from conftest import on_path
 from fakes.distributions import install_distribution
 from frame.doctor import CIFAR10_FORMS, examine
 from frame_plugins.cifar10.original import ARCHIVE, BATCHES
@@ -164,7 +165,7 @@ def test_a_broken_installation(frame, tmp_path):
     (site / "torch.py").write_text("raise ImportError('libcudart.so.13: no such file')\n")
     (site / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
     (site / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n")
-    result = frame("--strict-plugins", "doctor", env={"PYTHONPATH": str(site)})
+    result = frame("--strict-plugins", "doctor", env=on_path(site))
     assert (result.returncode, result.stderr) == (1, "")
     said = result.stdout.splitlines()
     problems = {line[9:].partition(": ")[0]: said[at : at + 2] for at, line in enumerate(said) if line[0] == "p"}

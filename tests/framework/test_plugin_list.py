@@ -7,6 +7,7 @@ import json
 import pytest
 
 import frame as package
+from conftest import on_path
 from fakes.distributions import install_distribution, model
 from frame.plugins import load_plugins
 
@@ -20,7 +21,7 @@ def listed(frame, tmp_path):
     def listed(*arguments, **distributions):
         for name, text in distributions.items():
             install_distribution(tmp_path / "site", name.replace("_", "-"), text)
-        return frame("plugin", "list", *arguments, env={"PYTHONPATH": str(tmp_path / "site")})
+        return frame("plugin", "list", *arguments, env=on_path(tmp_path / "site"))
 
     return listed
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import frame
+from conftest import on_path
 from fakes.distributions import install_distribution, model, plugin
 from fakes.recipes import MINIMAL as RECIPE
 from frame import UserError
@@ -211,7 +212,7 @@ class TestStrict:
     @pytest.mark.parametrize(("value", "code"), [("1", 2), ("0", 0), ("", 0)])
     def test_by_the_environment(self, install, frame, tmp_path, value, code):
         install("broken-env", "raise RuntimeError('no luck')\n")
-        environment = {"PYTHONPATH": str(tmp_path / "site"), "FRAME_STRICT_PLUGINS": value}
+        environment = {**on_path(tmp_path / "site"), "FRAME_STRICT_PLUGINS": value}
         assert frame("list", "models", env=environment).returncode == code
 
     def test_nothing_changes_where_all_load(self, cli):
@@ -363,7 +364,7 @@ def test_a_third_partys_package_is_installed_and_used(frame, tmp_path):
         "--no-build-isolation",
     ]
     subprocess.run([*command, "--offline", "--no-cache", SAMPLE], check=True, capture_output=True)
-    environment = {"PYTHONPATH": str(target)}
+    environment = on_path(target)
 
     shown = frame("show", "analyzer/predicted_classes", env=environment)
     assert shown.stdout.startswith(

@@ -8,7 +8,6 @@ import pty
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -124,18 +123,16 @@ def test_folders_without_runs(cli, tmp_path):
     assert (cli("runs").out, cli("runs", "--json").out) == ("no runs below runs\n", "[]\n")
 
 
-def test_a_thousand_runs_are_listed_fast_and_without_torch(make, tmp_path):
+def test_a_thousand_runs_are_listed_without_torch(make, tmp_path):
     for number in range(1000):
         make(f"quick/{number:04}", epochs=3)
     code = (
         "import sys; from frame.cli import main; sys.argv = ['frame', 'runs']\n"
         "try: main()\nfinally: print('torch' in sys.modules)"
     )
-    since = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=clean_environment(tmp_path), capture_output=True, text=True
     )
-    assert time.monotonic() - since < 10  # about 0.6 s on an idle machine
     assert len(done.stdout.splitlines()) == 1002
     assert done.stdout.splitlines()[-1] == "False"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import CACHE, clean_environment
+from conftest import CACHE, clean_environment, on_path
 from frame import __version__
 from frame.cli.plugin_new import new
 from frame.errors import UserError
@@ -46,7 +46,7 @@ def packages(tmp_path_factory):
 
 def tool(packages: Path, *arguments: object) -> None:
     """Run a development tool over the packages as their author would, and expect it to be content."""
-    environment = clean_environment(packages) | {"PYTHONPATH": str(packages / "site"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = clean_environment(packages) | {**on_path(packages / "site"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", *map(str, arguments)]
     done = subprocess.run(command, cwd=packages, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -82,7 +82,7 @@ class TestPackagesOfEveryKind:
             "print([str(error) for error in plugins.errors], 'torch' in sys.modules, 'numpy' in sys.modules); "
             "print(*(f'{r.kind}/{name}' for _, r in plugins.registries for name in r))"
         )
-        environment = clean_environment(packages) | {"PYTHONPATH": str(packages / "site")}
+        environment = clean_environment(packages) | on_path(packages / "site")
         done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
         first, listed = done.stdout.splitlines()
         assert first == "[] False False"
@@ -123,7 +123,7 @@ def test_a_package_as_pip_installs_it(cli, frame, tmp_path):
         "py.typed",
         "recipes/own_net.yaml",
     ]
-    environment = {"PYTHONPATH": str(target)}
+    environment = on_path(target)
     assert frame("show", "model/own_net", env=environment).stdout.startswith("model/own_net  from own-net 0.1.0\n")
     done = frame("run", "own_net", "train.epochs=1", "analyzers=[]", env=environment)
     assert done.returncode == 0, done.stderr
@@ -136,7 +136,7 @@ def test_a_package_as_pip_installs_it(cli, frame, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_recipe_of_each_kind_trains(packages, frame, tmp_path, kind):
     own = made_names(kind)
-    done = frame("run", own.name, env={"PYTHONPATH": str(packages / "site")})
+    done = frame("run", own.name, env=on_path(packages / "site"))
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stdout + done.stderr
     (run,) = (tmp_path / "runs" / own.name).iterdir()

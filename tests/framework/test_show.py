@@ -13,7 +13,7 @@ import termios
 import pytest
 import yaml
 
-from conftest import clean_environment
+from conftest import clean_environment, on_path
 from fakes.distributions import install_distribution, plugin
 from frame.plugins import load_plugins
 
@@ -84,7 +84,7 @@ class Mine(AnalyzerComponent):
 def test_a_strangers_component(frame, tmp_path):
     text = "from pydantic import Field\n" + plugin(OWN, "{'a_component_with_a_long_name': Mine}")
     install_distribution(tmp_path / "site", "its-plugin", text)
-    environment = {"PYTHONPATH": str(tmp_path / "site")}
+    environment = on_path(tmp_path / "site")
     assert frame("show", "analyzer/a_component_with_a_long_name", env=environment).stdout == (
         "analyzer/a_component_with_a_long_name  from its-plugin 0.3\n\nShows.\n\n"
         "  time_limit_s: number > 0 = 3600\n"

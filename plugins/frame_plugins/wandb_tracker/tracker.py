@@ -71,10 +71,12 @@ class WandbTracker:
             f"analysis/{name}/{figure.name}": media.image(figure, folder / f"{figure.name}.png")
             for figure in result.figures
         }
-        scalars = {f"analysis/{name}/{key}": value for key, value in result.scalars.items()}
+        facts: dict[str, float | str] = {f"analysis/{name}/{key}": value for key, value in result.scalars.items()}
+        if result.notes:  # what could not be shown, and why
+            facts[f"analysis/{name}/notes"] = " ".join(result.notes)
 
         def send() -> None:
-            self._session.summary.update(scalars)
+            self._session.summary.update(facts)
             if pictures:
                 self._session.log(pictures)
 
