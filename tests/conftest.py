@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes import launching
 from fakes.processor import sitecustomize as processor
 from frame.cli import main
 
@@ -64,14 +66,42 @@ def cifar10_root() -> Path:
 
 @pytest.fixture
 def frame(tmp_path: Path) -> Frame:
-    """Run the command `frame` as a user does: a process of its own, in an empty folder, W&B without credentials."""
+    """Run the command `frame` as a user does: a process of its own, in an empty folder, W&B without credentials.
+
+    With what changes where Python imports from, or its clock, it is a new Python; else one with its imports done.
+    """
 
     def call(*arguments, cwd: Path = tmp_path, env: Mapping[str, str] | None = None, timeout: float = 240):
-        command = [sys.executable, "-m", "frame", *map(str, arguments)]
         environment = {**clean_environment(tmp_path), **(env or {})}
+        if not {"PYTHONPATH", "LD_PRELOAD"} & set(env or {}):
+            return launching.run(arguments, cwd, environment, timeout)
+        command = [sys.executable, "-m", "frame", *map(str, arguments)]
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return the home of a user with one finished run of these arguments, made once for all test processes.
+
+    Tests that change something copy it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def home(*arguments: object) -> Path:
+        name = hashlib.sha256(repr([str(argument) for argument in arguments]).encode()).hexdigest()[:16]
+        home = base / f"trained-{name}"
+        with home.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not home.exists():
+                home.mkdir()
+                done = launching.run(["run", *arguments], home, clean_environment(home))
+                assert done.returncode == 0, done.stderr
+        return home
+
+    return home
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
 
 from conftest import clean_environment
+from fakes import launching
 from test_report import browser  # noqa: F401 - a fixture
 
 TINY = Path(__file__).parent / "framework" / "fixtures" / "tiny.yaml"
@@ -76,9 +75,7 @@ def train(home: Path, *settings: str) -> str:
     (home / "hostile.py").write_text(PLUGIN)
     recipe = TINY.read_text().replace("./helpers.py", f"{TINY.parent / 'helpers.py'}, ./hostile.py")
     (home / "hostile.yaml").write_text(recipe.replace("use: digits", "use: hostile"))
-    command = [sys.executable, "-m", "frame", "run", "hostile.yaml", "train.epochs=1", *settings]
-    environment = clean_environment(home) | {"PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=home, env=environment, check=False, capture_output=True, text=True)
+    done = launching.run(["run", "hostile.yaml", "train.epochs=1", *settings], home, clean_environment(home))
     assert done.returncode == 0, done.stderr
     return done.stderr
 

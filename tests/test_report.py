@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from conftest import clean_environment
 from frame.report import images
 from frame.report.shapes import Damaged
 from frame.rundir import RunDir, write_json
@@ -28,26 +23,9 @@ SETTINGS = ("scheduler={use: one_cycle, max_lr: auto}", "lr_finder={use: lr_rang
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
+def run(trained) -> Path:
     """A finished run with everything on its page, and one analyzer that failed."""
-    base = tmp_path_factory.getbasetemp()
-    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "report"  # one for all test processes
-    with home.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not home.exists():
-            home.mkdir()
-            command = [
-                sys.executable,
-                "-m",
-                "frame",
-                "run",
-                TINY,
-                *SETTINGS,
-                f"analyzers={ANALYZERS}",
-                "train.epochs=3",
-            ]
-            subprocess.run(command, cwd=home, env=clean_environment(home), check=True, capture_output=True)
-    (folder,) = (home / "runs" / "tiny").iterdir()
+    (folder,) = (trained(TINY, *SETTINGS, f"analyzers={ANALYZERS}", "train.epochs=3") / "runs" / "tiny").iterdir()
     return folder
 
 

@@ -171,14 +171,10 @@ def test_the_tests_that_reliability_names_exist():
 
 
 @pytest.fixture(scope="module")
-def after_the_run(tmp_path_factory):
+def after_the_run(trained):
     """A folder with a finished run, and what the examples of that page name."""
-    home = tmp_path_factory.mktemp("after")
     tiny = REPOSITORY / "tests" / "framework" / "fixtures" / "tiny.yaml"
-    analyzers = "analyzers=[{use: curves}, {use: confusion}, {use: misclassified}]"
-    command = [sys.executable, "-m", "frame", "run", tiny, "train.epochs=1", analyzers]
-    subprocess.run(command, cwd=home, env=clean_environment(home), check=True, capture_output=True)
-    return home
+    return trained(tiny, "train.epochs=1", "analyzers=[{use: curves}, {use: confusion}, {use: misclassified}]")
 
 
 EXAMPLES = re.findall(r"^(.*\$RUN.*)$", "".join(re.findall(r"```sh\n(.*?)```", DOCS["after-the-run"], re.DOTALL)), re.M)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,42 +11,16 @@ from typing import Any
 
 import torch
 
-from frame.cli import main
+from fakes.launching import start
 from frame.rundir import RunDir
 
 PATIENCE_S = 120
-PRELOADED = [
-    "frame.conduct", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection", "torch_lr_finder",
-    "albumentations", "matplotlib.figure",
-]  # fmt: skip
 
 
-def call(arguments: Sequence[str], folder: str) -> None:
-    """Be the command `frame`: in `folder`, its output in files there."""
-    multiprocessing.set_start_method("fork", force=True)  # as for a process that was not begun by a server
-    os.chdir(folder)
-    os.environ["HOME"] = folder
-    for name, stream in (("out.txt", 1), ("err.txt", 2)):
-        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    sys.argv = ["frame", *arguments]
-    main()
-
-
-def launcher() -> Any:
-    """Return a context whose processes have frame and torch imported when they begin: no kill is spent on that."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    first = context.Process(target=len, args=("",))  # starts the server, which imports them
-    first.start()
-    first.join()
-    return context
-
-
-def finish(context: Any, arguments: Sequence[str], folder: Path) -> float:
+def finish(arguments: Sequence[str], folder: Path) -> float:
     """Run the command to its end and return the seconds that it took."""
     since = time.monotonic()
-    process = context.Process(target=call, args=([*map(str, arguments)], str(folder)))
-    process.start()
+    process = start(arguments, folder)
     process.join(PATIENCE_S)
     assert process.exitcode == 0, (folder / "err.txt").read_text()
     return time.monotonic() - since
@@ -59,7 +30,6 @@ def finish(context: Any, arguments: Sequence[str], folder: Path) -> float:
 class Killer:
     """Kills and resumes runs of one recipe, again and again. count: kills so far, by where they hit."""
 
-    context: Any
     arguments: Sequence[str]
     seconds: float
     """How long an undisturbed run takes."""
@@ -75,10 +45,9 @@ class Killer:
                 return run
             arguments = ["resume", str(run.path)] if run else ["run", *self.arguments]
             if sum(self.count.values()) >= kills:
-                finish(self.context, arguments, folder)
+                finish(arguments, folder)
                 return only_run(folder)
-            process = self.context.Process(target=call, args=([*map(str, arguments)], str(folder)))
-            process.start()
+            process = start(arguments, folder)
             in_write = self.random.random() < 0.5
             moment = self.random.uniform(0, self.seconds)
             if self._wait(process, folder, moment, in_write):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fakes.killing import launcher
-from frame.cli import main
+from fakes.launching import be_frame, launcher
 
 PATIENCE_S = 120
 
@@ -65,10 +62,8 @@ def run(folder: Path, size: int, *arguments: object) -> list[Member]:
 
 
 def _call(arguments: Sequence[str], folder: str, variables: dict[str, object]) -> None:
-    multiprocessing.set_start_method("fork", force=True)
-    os.chdir(folder)
-    os.environ |= {"HOME": folder, **{name: str(value) for name, value in variables.items()}}
-    for name, stream in (("out", 1), ("err", 2)):
-        os.dup2(os.open(f"{name}{variables['RANK']}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-    sys.argv = ["frame", *arguments]
-    main()
+    given = {"HOME": folder, **{name: str(value) for name, value in variables.items()}}
+    out, err = (f"{name}{variables['RANK']}.txt" for name in ("out", "err"))
+    for name in (out, err):
+        (Path(folder) / name).unlink(missing_ok=True)
+    be_frame(arguments, folder, os.environ | given, out, err)

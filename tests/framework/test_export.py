@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from conftest import clean_environment
 from frame import load_run
 from frame.build import load_data
 
@@ -21,11 +19,8 @@ TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    home = tmp_path_factory.mktemp("home")
-    command = [sys.executable, "-m", "frame", "run", TINY, "model.norm=true", "train.epochs=1"]
-    subprocess.run(command, cwd=home, env=clean_environment(home), check=True, capture_output=True)
-    (run,) = (home / "runs" / "tiny").iterdir()
+def run(trained) -> Path:
+    (run,) = (trained(TINY, "model.norm=true", "train.epochs=1") / "runs" / "tiny").iterdir()
     return run
 
 

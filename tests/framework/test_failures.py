@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import clean_environment
 from frame.checkpoints import load_last
 from frame.rundir import RunDir, read_lines
 
@@ -159,16 +157,14 @@ def test_a_device_that_is_not_there(cli, tmp_path):
 
 
 @pytest.mark.parametrize("size", ["180k", "230k"], ids=["at a checkpoint", "at a metrics line"])
-def test_a_full_disk_fails_the_run_and_keeps_what_was_saved(tmp_path, size):
+def test_a_full_disk_fails_the_run_and_keeps_what_was_saved(frame, tmp_path, size):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True)
     if mounted.returncode:
         pytest.skip("cannot mount a small tmpfs here (needs root)")
     try:
-        command = [sys.executable, "-m", "frame", "run", TINY, "train.epochs=400", "train.log_every=1", "--out", disk]
-        environment = clean_environment(tmp_path)
-        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+        result = frame("run", TINY, "train.epochs=400", "train.log_every=1", "--out", disk)
         assert result.returncode == 1
         assert "No space left on device" in result.stderr
         assert "Traceback" not in result.stderr
@@ -183,11 +179,8 @@ def test_a_full_disk_fails_the_run_and_keeps_what_was_saved(tmp_path, size):
         subprocess.run(["umount", disk], check=True)
 
 
-def test_a_second_ctrl_c_is_not_needed_and_the_first_is_quiet(tmp_path):
-    command = [sys.executable, "-m", "frame", "run", TINY, "callbacks=[{use: interrupt, step: 3}]"]
-    result = subprocess.run(
-        command, cwd=tmp_path, env=clean_environment(tmp_path), capture_output=True, text=True, timeout=120
-    )
+def test_a_second_ctrl_c_is_not_needed_and_the_first_is_quiet(frame, tmp_path):
+    result = frame("run", TINY, "callbacks=[{use: interrupt, step: 3}]")
     assert result.returncode == 130
     assert "Traceback" not in result.stderr
     assert "continue with: frame resume runs/tiny/" in result.stdout

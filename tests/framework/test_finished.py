@@ -13,7 +13,6 @@ import pytest
 import torch
 
 import frame as package
-from conftest import clean_environment
 from frame import DataInfo, DataSplits, Split, UserError, load_run
 from frame.reevaluate import with_classes_of
 from frame.rundir import read_lines
@@ -23,12 +22,9 @@ SETTINGS = ("train.epochs=1", "analyzers=[{use: confusion}, {use: misclassified,
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+def made(trained) -> Path:
     """The home of a user with one finished run, of a network with batch normalisation."""
-    home = tmp_path_factory.mktemp("home")
-    command = [sys.executable, "-m", "frame", "run", TINY, "model.norm=true", *SETTINGS]
-    subprocess.run(command, cwd=home, env=clean_environment(home), check=True, capture_output=True)
-    return home
+    return trained(TINY, "model.norm=true", *SETTINGS)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.killing import Killer, assert_same, finish, launcher, only_run
+from fakes.killing import Killer, assert_same, finish, only_run
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 BASE = [TINY, "train.epochs=3", "checkpoint.every_steps=2", "train.log_every=3", "model.norm=true"]
@@ -34,11 +34,10 @@ CASES = {
 
 
 def kill_and_compare(folder: Path, settings: list[str], kills: int, seed: int) -> dict[str, int]:
-    context = launcher()
     (folder / "whole").mkdir()
-    seconds = finish(context, ["run", *BASE, *settings], folder / "whole")
+    seconds = finish(["run", *BASE, *settings], folder / "whole")
     whole = only_run(folder / "whole")
-    killer = Killer(context, [*BASE, *settings], seconds, random.Random(seed))
+    killer = Killer([*BASE, *settings], seconds, random.Random(seed))
     number = 0
     while sum(killer.count.values()) < kills:
         number += 1

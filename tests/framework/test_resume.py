@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pytest
 import torch
 import yaml
 
-from conftest import clean_environment
 from fakes.killing import assert_same, only_run
+from fakes.launching import start
 from frame.rundir import RunDir, read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
@@ -76,16 +75,16 @@ def test_interrupted_and_resumed_ends_with_the_same_bytes(cli, tmp_path, when):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_run_that_is_asked_to_stop_stops_after_the_step_and_goes_on_later(cli, tmp_path, number):
-    command = [sys.executable, "-m", "frame", "run", TINY, "train.epochs=400"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=clean_environment(tmp_path), stdout=-1, stderr=-1, text=True)
+    process = start(["run", TINY, "train.epochs=400"], tmp_path)
     while not ((run := only_run(tmp_path)) and len(read_lines(run.metrics)) > 3):
-        assert process.poll() is None
+        assert process.is_alive()
         time.sleep(0.01)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err == ""
-    assert f"interrupted; continue with: frame resume {run.path.relative_to(tmp_path)}" in out
+    os.kill(process.pid, number)
+    process.join(60)
+    assert process.exitcode == 130
+    assert (tmp_path / "err.txt").read_text() == ""
+    continued = f"interrupted; continue with: frame resume {run.path.relative_to(tmp_path)}"
+    assert continued in (tmp_path / "out.txt").read_text()
     assert record(run)["state"] == "interrupted"
     state = torch.load(run.checkpoints / "last.pt", weights_only=True)
     assert state["step"] >= read_lines(run.metrics)[-1]["step"]
@@ -175,8 +174,7 @@ def test_other_data_are_refused(cli, tmp_path):
 
 
 def test_a_run_is_one_process_s_at_a_time(cli, tmp_path):
-    command = [sys.executable, "-m", "frame", "run", TINY, "train.epochs=400"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=clean_environment(tmp_path), stdout=-1, stderr=-1)
+    process = start(["run", TINY, "train.epochs=400"], tmp_path)
     try:
         while not (run := only_run(tmp_path)):
             time.sleep(0.01)
@@ -185,7 +183,7 @@ def test_a_run_is_one_process_s_at_a_time(cli, tmp_path):
         assert f"is in use by process {process.pid}" in result.err
     finally:
         process.kill()
-        process.communicate()
+        process.join()
     assert record(run)["state"] == "running"
     resumed = cli("resume", run.path, "train.epochs=3")
     assert "is in use" not in resumed.err

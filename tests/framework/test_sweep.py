@@ -243,18 +243,18 @@ def processes_in(folder: Path) -> list[str]:
     return found
 
 
-def test_a_sweep_of_six_trials(frame, tmp_path):
-    dimensions = {"optimizer.lr": {"choice": [0.001, 0.01, 0.03]}, "model.extra": {"choice": [0, 3]}}
+def test_a_sweep_of_four_trials(frame, tmp_path):
+    dimensions = {"optimizer.lr": {"choice": [0.001, 0.01]}, "model.extra": {"choice": [0, 3]}}
     write(tmp_path, space=dimensions, concurrency=2)
     done = frame("sweep", TINY, "search.yaml", "train.epochs=1")
     assert (done.returncode, done.stderr) == (0, "")
     trials = json.loads((tmp_path / "sweeps/search/sweep.json").read_text())["trials"]
-    assert [(trial["point"]["model.extra"], trial["state"]) for trial in trials] == [(0, "finished"), (3, "failed")] * 3
+    assert [(trial["point"]["model.extra"], trial["state"]) for trial in trials] == [(0, "finished"), (3, "failed")] * 2
     for trial in trials:
         if trial["state"] == "failed":
             assert (trial["run"], trial["value"]) == (None, None)
             assert trial["error"].startswith("model 'tiny' answers 2 images with a tensor of shape (2, 13)")
-            assert f"trial {trial['number']}/6  failed  {trial['error']}" in done.stdout
+            assert f"trial {trial['number']}/4  failed  {trial['error']}" in done.stdout
             continue
         run = RunDir(Path(trial["run"]))
         record, recipe = run.read_record(), yaml.safe_load(run.recipe.read_text())
@@ -263,10 +263,10 @@ def test_a_sweep_of_six_trials(frame, tmp_path):
     assert {path.parent for path in (tmp_path / "runs").glob("*/*/run.json")} == {
         Path(trial["run"]) for trial in trials if trial["run"]
     }
-    assert len(list((tmp_path / "runs/tiny").iterdir())) == 3
+    assert len(list((tmp_path / "runs/tiny").iterdir())) == 2
     best = max(trials, key=lambda trial: trial["value"] or 0)
     written = (tmp_path / "sweeps/search/best.yaml").read_text()
-    assert written.startswith(f"# Trial {best['number']} of 6: test/acc {best['value']:.4f}")
+    assert written.startswith(f"# Trial {best['number']} of 4: test/acc {best['value']:.4f}")
     assert yaml.safe_load(written)["optimizer"]["lr"] == best["point"]["optimizer.lr"]
     assert frame("validate", "sweeps/search/best.yaml").stdout == "sweeps/search/best.yaml: ok\n"
     assert (tmp_path / "sweeps/search/parallel.png").read_bytes()[:4] == b"\x89PNG"

@@ -1,0 +1,70 @@
+"""The command `frame` in a process of its own that has torch and frame imported when it begins.
+
+A server imports them once for each test process and is forked for each command: as real as a new Python, but without
+its seconds of imports. Where it is those that matter, start a new one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+PRELOADED = [
+    "frame.conduct", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection", "torch_lr_finder",
+    "albumentations", "matplotlib.figure",
+]  # fmt: skip
+
+
+def launcher() -> Any:
+    """Return a context whose processes have everything imported when they begin."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    first = context.Process(target=len, args=("",))  # starts the server, which imports them
+    first.start()
+    first.join()
+    return context
+
+
+def be_frame(arguments: Sequence[str], folder: str, variables: Mapping[str, str], out: str, err: str) -> None:
+    """Be the command `frame`: in `folder`, with these environment variables and no others, its output in files."""
+    from frame.cli import main
+
+    multiprocessing.set_start_method("fork", force=True)  # as for a process that was not begun by a server
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    for path, stream in ((out, 1), (err, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    sys.argv = ["frame", *arguments]
+    main()
+
+
+def start(arguments: Sequence[object], folder: Path) -> Any:
+    """Begin the command in `folder`, which is its home too; what it says is in out.txt and err.txt there."""
+    given, variables = [str(argument) for argument in arguments], os.environ | {"HOME": str(folder)}
+    process = launcher().Process(target=be_frame, args=(given, str(folder), variables, "out.txt", "err.txt"))
+    process.start()
+    return process
+
+
+def run(
+    arguments: Sequence[object], folder: Path, variables: Mapping[str, str], timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end; return its exit code and what it said. Raises TimeoutExpired."""
+    given = [str(argument) for argument in arguments]
+    with tempfile.TemporaryDirectory() as place:
+        out, err = Path(place) / "out", Path(place) / "err"
+        process = launcher().Process(target=be_frame, args=(given, str(folder), dict(variables), str(out), str(err)))
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(given, timeout, out.read_text(), err.read_text())
+        return subprocess.CompletedProcess(given, process.exitcode, out.read_text(), err.read_text())
