@@ -15,6 +15,7 @@ from .contracts import Callback
 from .distributed import ALONE, World
 from .engine import Job
 from .interrupts import Interrupted, StopRequest
+from .ranking import better, number
 from .recipe import Recipe
 from .rundir import RunDir, append_line
 from .state import plain, snapshot
@@ -138,7 +139,8 @@ class RunEvents:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `checkpoint` saved around the training, and cut the metrics' files back to it."""
-        self.best, self.elapsed_before = state["best"], state["elapsed"]
+        best, self.elapsed_before = state["best"], state["elapsed"]
+        self.best = best if best and number(best["value"]) is not None else None
         self._saved_callbacks = state["callbacks"]
         if not self.world.first:
             return
@@ -168,10 +170,8 @@ class RunEvents:
 
     def _note_best(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         value = metrics[self.recipe.monitor]
-        if self.best is not None:
-            gain = value - self.best["value"]
-            if (gain if self.recipe.monitor_mode == "max" else -gain) <= 0:
-                return False
+        if not better(value, self.best["value"] if self.best else None, self.recipe.monitor_mode):
+            return False
         self.best = {"metric": self.recipe.monitor, "value": value, "epoch": epoch}
         return True
 
