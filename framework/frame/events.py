@@ -19,7 +19,13 @@ from .ranking import better, number
 from .recipe import Recipe
 from .rundir import RunDir, append_line
 from .state import plain, snapshot
+from .throttle import Throttle
 from .tracking import Trackers
+
+PAGES_SHARE = 0.05
+"""Of the training's time, what the page of the run so far may take: it is longer with every epoch."""
+FIRST_PAGES = 3
+"""So many first epochs are shown at once, whatever share that is."""
 
 
 class RunEvents:
@@ -47,6 +53,7 @@ class RunEvents:
         self._started = self._epoch_started = time.monotonic()
         self._saved = self._started
         self._window = (self._started, 0)  # since when, and from which batch on, the next step line counts
+        self._pages = Throttle(PAGES_SHARE)
         self._bars = ExitStack()
         self._bar: Bar | None = None
 
@@ -117,7 +124,7 @@ class RunEvents:
         if stop:
             raise Interrupted
         if self.world.first and run.epoch < run.steps.passes and not run.stop_reason:
-            self.page()
+            self._pages(self.page, must=run.epoch <= FIRST_PAGES)
 
     def run_end(self) -> None:
         for call in overridden(self.callbacks, "on_run_end"):

@@ -69,9 +69,12 @@ def small_enough(path: Path) -> Path:
     return path
 
 
-def read_json(path: Path, shape: Any) -> Any:
-    """Return a JSON file's value, checked to be a `shape`: any type that pydantic knows. Raises UserError."""
-    raw = read_bytes(path)
+def read_json(path: Path, shape: Any, limit: int = MAX_BYTES) -> Any:
+    """Return a JSON file's value, checked to be a `shape`: any type that pydantic knows. Raises UserError.
+
+    limit: bytes that it may have.
+    """
+    raw = read_bytes(path, limit)
     return _checked(path, lambda: _adapter(shape).validate_json(raw))
 
 

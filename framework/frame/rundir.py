@@ -36,9 +36,9 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     """Write a value as JSON, whole or not at all, its secrets hidden. NaN and infinities become null."""
-    write_text(path, to_json(hide_secrets(value), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, to_json(hide_secrets(value), indent=indent, ensure_ascii=False) + "\n")
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:

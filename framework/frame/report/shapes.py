@@ -197,6 +197,7 @@ class Table(TypedDict):
     caption: str
     columns: list[str]
     rows: list[list[bool | int | float | str | None]]
+    rows_in_all: NotRequired[NonNegativeInt]
 
 
 class Shown(TypedDict):
