@@ -41,6 +41,7 @@ from .errors import FrameError, Problem, RunFailed, UserError, suggest
 from .figures import COLORS, house_style, new_figure, png, shorten
 from .hookspecs import hookimpl
 from .model_guard import untouched
+from .ranking import best_of, better, mode_of
 from .results import (
     AnalyzerResult,
     Chart,
@@ -129,12 +130,15 @@ __all__ = [
     "TransformComponent",
     "UnreadableImageError",
     "UserError",
+    "best_of",
+    "better",
     "fit_image",
     "hide_secrets",
     "hookimpl",
     "house_style",
     "known_secrets",
     "load_run",
+    "mode_of",
     "names_a_secret",
     "new_figure",
     "opened_image",

@@ -27,6 +27,7 @@ from .recipe import Named, unique_names
 from .results import PLAIN_NAME, AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
 from .rundir import write_bytes, write_json, write_text
 from .secrets import hide_secrets, printable
+from .thinning import ROWS, thinned, thinning_note
 from .time_limit import OutOfTime, time_limit
 
 FACTS = ("index", "target", "predicted", "confidence", "loss", "source")
@@ -108,6 +109,7 @@ def save_result(folder: Path, order: int, result: AnalyzerResult, *, draw: bool 
             "tables": [_save_table(folder, table) for table in result.tables],
             "images": _save_images(folder, result.images),
         },
+        indent=None,
     )
 
 
@@ -125,11 +127,24 @@ def _save_figure(folder: Path, figure: Figure, draw: bool) -> dict[str, Any]:
     if draw:
         write_bytes(folder / values["file"], png(figure))
     if isinstance(figure, Chart):
-        return values | {"kind": "chart"} | _plain(asdict(figure))
+        return values | {"kind": "chart"} | _plain(asdict(_thinned(figure)))
     values |= {"title": figure.title, "caption": figure.caption}
     if isinstance(figure, Matrix):
         return values | {"kind": "matrix", "classes": list(figure.classes), "counts": figure.counts.tolist()}
     return values | {"kind": "picture"}
+
+
+def _thinned(chart: Chart) -> Chart:
+    """Return a chart with its long lines thinned, which its caption says."""
+    points = [thinned(line.y) if line.kind == "line" else range(len(line.y)) for line in chart.series]
+    note = thinning_note(sum(len(line.y) for line in chart.series), sum(map(len, points)))
+    if not note:
+        return chart
+    series = [
+        replace(line, x=[line.x[place] for place in places], y=[line.y[place] for place in places])
+        for line, places in zip(chart.series, points, strict=True)
+    ]
+    return replace(chart, series=series, caption=chart.caption + note)
 
 
 def _plain(value: Any) -> Any:
@@ -155,8 +170,8 @@ def _save_table(folder: Path, table: Table) -> dict[str, Any]:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([table.columns, *table.rows])
     write_text(folder / file, text.getvalue())
-    rows = [list(row) for row in table.rows]
-    header = {"file": file, "title": table.title, "caption": table.caption}
+    rows = [list(row) for row in table.rows[:ROWS]]
+    header = {"file": file, "title": table.title, "caption": table.caption, "rows_in_all": len(table.rows)}
     return {**header, "columns": list(table.columns), "rows": rows}
 
 

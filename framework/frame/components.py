@@ -207,7 +207,7 @@ class AnalyzerComponent(Component, ABC):
 
 
 class HistoryAnalyzer(AnalyzerComponent, ABC):
-    """An analyzer that reads the run's history only: it runs after every epoch too, for the page of the run so far."""
+    """An analyzer that reads the run's history only: it runs in training too, for the page of the run so far."""
 
     @abstractmethod
     def build(self, run: RunHistory) -> AnalyzerResult:

@@ -257,13 +257,13 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
     skipped = len(job.meter.skipped)
     if recipe.data.unreadable == "skip":
         folder.update_record(skipped_images=skipped)
-    which = keep_model(job.run, recipe, folder)
+    which = keep_model(job.run, recipe, folder, is_best=events.best is not None)
     predictions = predict_test(job.run, parts, folder)
     since = time.monotonic()
     failed = explain(job.run.eval_model, parts, recipe, folder, predictions, events.trackers, console)
     best = events.best or {}
     folder.update_record(
-        best=best,
+        **({"best": best} if best else {}),
         kept=which,
         test_accuracy=predictions.accuracy,
         failed_analyzers=failed,
@@ -273,7 +273,11 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
         console.say(f"skipped   {skipped} training image{'s' * (skipped > 1)} that could not be read")
     done = len(recipe.analyzers) - failed
     console.say(f"analyzed  {done} of {len(recipe.analyzers)} analyzers in {duration(time.monotonic() - since)}")
-    console.say(f"best      {best['metric']} {best['value']:.4f} at epoch {best['epoch']}")
+    console.say(
+        f"best      {best['metric']} {best['value']:.4f} at epoch {best['epoch']}"
+        if best
+        else f"best      none: no epoch's {recipe.monitor} was a finite number; the last is kept"
+    )
     without = ", without a mistake" if predictions.accuracy == 1 else ""
     console.say(f"result    test accuracy {predictions.accuracy:.2%}{without} ({which})")
     return Outcome(folder.path, predictions.accuracy, best, failed)

@@ -15,10 +15,17 @@ from .contracts import Callback
 from .distributed import ALONE, World
 from .engine import Job
 from .interrupts import Interrupted, StopRequest
+from .ranking import better, number
 from .recipe import Recipe
 from .rundir import RunDir, append_line
 from .state import plain, snapshot
+from .throttle import Throttle
 from .tracking import Trackers
+
+PAGES_SHARE = 0.05
+"""Of the training's time, what the page of the run so far may take: it is longer with every epoch."""
+FIRST_PAGES = 3
+"""So many first epochs are shown at once, whatever share that is."""
 
 
 class RunEvents:
@@ -46,6 +53,7 @@ class RunEvents:
         self._started = self._epoch_started = time.monotonic()
         self._saved = self._started
         self._window = (self._started, 0)  # since when, and from which batch on, the next step line counts
+        self._pages = Throttle(PAGES_SHARE)
         self._bars = ExitStack()
         self._bar: Bar | None = None
 
@@ -116,7 +124,7 @@ class RunEvents:
         if stop:
             raise Interrupted
         if self.world.first and run.epoch < run.steps.passes and not run.stop_reason:
-            self.page()
+            self._pages(self.page, must=run.epoch <= FIRST_PAGES)
 
     def run_end(self) -> None:
         for call in overridden(self.callbacks, "on_run_end"):
@@ -138,7 +146,8 @@ class RunEvents:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `checkpoint` saved around the training, and cut the metrics' files back to it."""
-        self.best, self.elapsed_before = state["best"], state["elapsed"]
+        best, self.elapsed_before = state["best"], state["elapsed"]
+        self.best = best if best and number(best["value"]) is not None else None
         self._saved_callbacks = state["callbacks"]
         if not self.world.first:
             return
@@ -168,10 +177,8 @@ class RunEvents:
 
     def _note_best(self, epoch: int, metrics: Mapping[str, float]) -> bool:
         value = metrics[self.recipe.monitor]
-        if self.best is not None:
-            gain = value - self.best["value"]
-            if (gain if self.recipe.monitor_mode == "max" else -gain) <= 0:
-                return False
+        if not better(value, self.best["value"] if self.best else None, self.recipe.monitor_mode):
+            return False
         self.best = {"metric": self.recipe.monitor, "value": value, "epoch": epoch}
         return True
 

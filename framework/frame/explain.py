@@ -27,10 +27,13 @@ from .state import plain
 from .tracking import Trackers
 
 
-def keep_model(run: TrainingRun, recipe: Recipe, folder: RunDir) -> str:
-    """Put the weights that the recipe keeps into `run.eval_model`, save them, and say which they are."""
+def keep_model(run: TrainingRun, recipe: Recipe, folder: RunDir, *, is_best: bool) -> str:
+    """Put the weights that the recipe keeps into `run.eval_model`, save them, and say which they are.
+
+    is_best: whether some epoch is the best; where none is, the last is kept.
+    """
     model = plain(run.eval_model)
-    if recipe.keeps == "best":
+    if recipe.keeps == "best" and is_best:
         best = load_best(folder)
         model.load_state_dict(best["model"])
         which = f"epoch {best['epoch']}, the best by {recipe.monitor}"

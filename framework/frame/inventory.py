@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def _entry(run: RunDir) -> Entry | None:
 def _sound(run: RunDir) -> Entry:
     """Return the entry of a run that can be read. Raises UserError for others."""
     record: Record = checked(run.read_record(), run.record, Record)
-    state, started, seconds, best = record["state"], record["started"], record.get("seconds"), record.get("best")
+    state, started, seconds = record["state"], record["started"], record.get("seconds")
     if state == "running" and not run.is_locked():
         state = "killed"
     if state == "running" and seconds is None:
@@ -87,7 +86,7 @@ def _sound(run: RunDir) -> Entry:
         name=record["name"],
         epochs=read_bytes(run.metrics).count(EPOCH_LINE) if run.metrics.is_file() else 0,
         planned_epochs=record.get("epochs"),
-        best=best if best and isfinite(best["value"]) else None,
+        best=record.get("best"),
         test_accuracy=record.get("test_accuracy"),
         seconds=seconds,
     )

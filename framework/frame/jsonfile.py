@@ -1,14 +1,20 @@
-"""Reads JSON that a run wrote, or what became of it: a file that is damaged is named, with what is wrong in it."""
+"""JSON as every program reads it, and reading what a run wrote of it, or what became of that.
+
+A file that is damaged is named, with what is wrong in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from math import nan
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from .errors import Problem, UserError
+from .ranking import number
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -18,6 +24,22 @@ MAX_BYTES = 2**28
 
 MAX_FILE = 2**31
 """Bytes of an archive, of weights or of predictions that are read at all."""
+
+
+def to_json(value: Any, **options: Any) -> str:
+    """Return a value as JSON, null for every NaN and infinity in it: JSON has none. options: of `json.dumps`."""
+    try:
+        return json.dumps(value, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(_without_nan(value), allow_nan=False, **options)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return [_without_nan(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def damaged(path: Path, reason: object) -> UserError:
@@ -47,10 +69,18 @@ def small_enough(path: Path) -> Path:
     return path
 
 
-def read_json(path: Path, shape: Any) -> Any:
-    """Return a JSON file's value, checked to be a `shape`: any type that pydantic knows. Raises UserError."""
-    raw = read_bytes(path)
+def read_json(path: Path, shape: Any, limit: int = MAX_BYTES) -> Any:
+    """Return a JSON file's value, checked to be a `shape`: any type that pydantic knows. Raises UserError.
+
+    limit: bytes that it may have.
+    """
+    raw = read_bytes(path, limit)
     return _checked(path, lambda: _adapter(shape).validate_json(raw))
+
+
+def numbers(values: Iterable[float | None]) -> tuple[float, ...]:
+    """Return numbers that were read from JSON: NaN for each null, which is what became of it."""
+    return tuple(nan if value is None else value for value in values)
 
 
 def checked(value: Any, path: Path, shape: Any) -> Any:

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from torch import Tensor
+from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
 from .build import Parts, blame
 from .console import Console
 from .contracts import LRProblem
 from .errors import UserError
-from .jsonfile import read_json
+from .jsonfile import numbers, read_json
 from .randomness import rng_untouched
+from .ranking import number
 from .results import LRFinding
 from .rundir import RunDir, write_json
 
@@ -58,15 +60,27 @@ def save_finding(folder: RunDir, finding: LRFinding) -> None:
 
 def read_finding(folder: RunDir) -> LRFinding | None:
     """Return what `save_finding` wrote, None if the run had no LR finder. Raises UserError where it is damaged."""
-    finding: LRFinding | None = read_json(folder.lr_finding, LRFinding) if folder.lr_finding.is_file() else None
-    return finding
+    if not folder.lr_finding.is_file():
+        return None
+    saved: _Saved = read_json(folder.lr_finding, _Saved)
+    return LRFinding(saved["lrs"], numbers(saved["losses"]), saved["suggestion"], saved["rule"])
+
+
+class _Saved(TypedDict):
+    """lr_finder.json: null for a loss that was not finite."""
+
+    lrs: tuple[float, ...]
+    losses: tuple[float | None, ...]
+    suggestion: float
+    rule: str
 
 
 def curve(finding: LRFinding, lines: int = 24, width: int = 50) -> list[str]:
     """Return the loss against the learning rate as text, a bar for each of about `lines` points."""
     every = max(1, len(finding.lrs) // lines)
-    points = list(zip(finding.lrs, finding.losses, strict=True))[::every]
-    low = min(loss for _, loss in points)
-    span = max(loss for _, loss in points) - low or 1.0
+    every_point = list(zip(finding.lrs, finding.losses, strict=True))[::every]
+    points = [(lr, loss) for lr, loss in every_point if number(loss) is not None]
+    low = min((loss for _, loss in points), default=0.0)
+    span = max((loss for _, loss in points), default=low) - low or 1.0
     bars = [f"{lr:9.2e}  {loss:8.4f}  {'#' * round(width * (loss - low) / span)}" for lr, loss in points]
     return ["       lr      loss", *bars]

@@ -8,10 +8,11 @@ from dataclasses import asdict
 
 import torch
 from torch.optim import Optimizer
+from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
 from .components import SchedulerComponent
 from .contracts import SchedulePlan, momentum
-from .jsonfile import read_json
+from .jsonfile import numbers, read_json
 from .randomness import rng_untouched
 from .rundir import RunDir, write_json
 from .steps import Steps
@@ -46,5 +47,15 @@ def save_plan(folder: RunDir, plan: SchedulePlan) -> None:
 
 def read_plan(folder: RunDir) -> SchedulePlan | None:
     """Return what `save_plan` wrote, None for a run without a schedule. Raises UserError where it is damaged."""
-    plan: SchedulePlan | None = read_json(folder.schedule, SchedulePlan) if folder.schedule.is_file() else None
-    return plan
+    if not folder.schedule.is_file():
+        return None
+    saved: _Saved = read_json(folder.schedule, _Saved)
+    return SchedulePlan(saved["epochs"], numbers(saved["lrs"]), numbers(saved["momenta"]))
+
+
+class _Saved(TypedDict):
+    """schedule.json: null for what was not finite."""
+
+    epochs: tuple[float, ...]
+    lrs: tuple[float | None, ...]
+    momenta: tuple[float | None, ...]

@@ -21,6 +21,7 @@ from .components import (
     TransformComponent,
 )
 from .plugins import PluginRef
+from .ranking import Mode, mode_of
 from .settings import CheckpointSettings, DataSettings, TrainSettings
 from .yamlfile import written
 
@@ -68,9 +69,9 @@ class Recipe:
         return self.checkpoint.monitor or f"{self.watched}/acc"
 
     @property
-    def monitor_mode(self) -> str:
+    def monitor_mode(self) -> Mode:
         """`max` or `min`: which of two values of the monitored metric is better."""
-        return self.checkpoint.mode or ("min" if self.monitor.endswith("/loss") else "max")
+        return self.checkpoint.mode or mode_of(self.monitor)
 
     @property
     def watched(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,10 @@ def _metrics(first: RunDir, second: RunDir) -> Iterator[str]:
     apart: dict[str, float] = {}
     for old, new in pairs:
         for name in old.keys() & new.keys() - {"kind"}:
-            apart[name] = max(apart.get(name, 0.0), abs(old[name] - new[name]))
+            if old[name] is None or new[name] is None:  # it was no number
+                apart[name] = inf if old[name] != new[name] else apart.get(name, 0.0)
+            else:
+                apart[name] = max(apart.get(name, 0.0), abs(old[name] - new[name]))
     yield from (f"metrics: {name} by up to {most:.3g}" for name, most in sorted(apart.items()) if most)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .components import BatchTransform, Component, LearningRate, TransformComponent
 from .errors import Place, Problem, UserError, suggest
 from .plugins import PluginRef, Plugins, find_recipe, load_plugins
+from .ranking import mode_of
 from .recipe import Named, Recipe
 from .registry import Registry
 from .secrets import hide_secrets
@@ -274,7 +275,7 @@ def _odd_together(recipe: Recipe, source: Source) -> Iterator[Problem]:
             if setting.annotation == LearningRate and getattr(optimizer.component, name) != setting.default:
                 message = f"has no effect: the scheduler {scheduler.use} sets learning rates of its own"
                 yield source.problem(("optimizer", name), message, "warning")
-    if recipe.checkpoint.mode and recipe.monitor_mode != ("min" if recipe.monitor.endswith("/loss") else "max"):
+    if recipe.checkpoint.mode and recipe.monitor_mode != mode_of(recipe.monitor):
         message = f"is {recipe.checkpoint.mode}, so that the worst {recipe.monitor} counts as the best; leave mode out"
         yield source.problem(("checkpoint", "mode"), message, "warning")
     if recipe.data.pipeline == "device" and recipe.data.workers:

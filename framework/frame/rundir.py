@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
-from .jsonfile import checked, damaged, read_bytes, read_json
+from .jsonfile import checked, damaged, read_bytes, read_json, to_json
 from .secrets import hide_secrets
 
 
@@ -36,14 +36,14 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, whole or not at all, its secrets hidden."""
-    write_text(path, json.dumps(hide_secrets(value), indent=2, ensure_ascii=False) + "\n")
+def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write a value as JSON, whole or not at all, its secrets hidden. NaN and infinities become null."""
+    write_text(path, to_json(hide_secrets(value), indent=indent, ensure_ascii=False) + "\n")
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
     """Append one JSON line; if it does not fit on the disk, none of it stays."""
-    line = (json.dumps(values) + "\n").encode()
+    line = (to_json(values) + "\n").encode()
     with path.open("ab", buffering=0) as file:
         size = file.tell()
         try:

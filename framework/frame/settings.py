@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from .ranking import Mode
+
 
 def _section(value: Any) -> Any:
     if not isinstance(value, dict):
@@ -121,7 +123,7 @@ class CheckpointSettings(Settings):
 
     monitor: str | None = None
     """Metric that says which epoch is best; val/acc when there is a validation set, else test/acc."""
-    mode: Literal["max", "min"] | None = None
+    mode: Mode | None = None
     """Whether more or less of it is better; min for a loss and max for all else when not given."""
     keep: Literal["best", "last"] | None = None
     """The epoch whose weights are saved as the model, predicted with and analyzed; when not given, the best where there

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from frame import AnalyzerResult, Chart, Color, Component, HistoryAnalyzer, RunHistory, Series, hookimpl
+from frame import AnalyzerResult, Chart, Color, Component, HistoryAnalyzer, RunHistory, Series, best_of, hookimpl
 
 Lines = Sequence[Mapping[str, Any]]
 Points = tuple[list[float], list[float]]
@@ -83,12 +83,12 @@ def learning(steps: Lines, epochs: Lines, held_out: str) -> Iterable[Chart | Non
 
 def best(held: Points, name: str, percent: bool) -> str:
     """Say which epoch was the best on the held-out set."""
-    x, y = held
-    if not y:
+    found = best_of(zip(*held, strict=True), lambda point: point[1], "max" if percent else "min")
+    if found is None:
         return ""
-    value = max(y) if percent else min(y)
+    epoch, value = found
     said = f"accuracy was {value:.2%}" if percent else f"loss was {value:.4f}"
-    return f" The best {name} {said}, in epoch {x[y.index(value)]:g}."
+    return f" The best {name} {said}, in epoch {epoch:g}."
 
 
 def schedule(run: RunHistory, lines: Lines) -> Iterable[Chart | None]:

@@ -7,7 +7,19 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from frame import Callback, CallbackComponent, Component, MetricName, Problem, TrainingRun, UserError, hookimpl, suggest
+from frame import (
+    Callback,
+    CallbackComponent,
+    Component,
+    MetricName,
+    Problem,
+    TrainingRun,
+    UserError,
+    better,
+    hookimpl,
+    mode_of,
+    suggest,
+)
 
 
 class EarlyStopping(CallbackComponent):
@@ -35,7 +47,12 @@ class Patience(Callback):
     """Counts the epochs since the best value."""
 
     def __init__(
-        self, run: TrainingRun, monitor: str | None, mode: str | None, patience: int, min_delta: float
+        self,
+        run: TrainingRun,
+        monitor: str | None,
+        mode: Literal["max", "min"] | None,
+        patience: int,
+        min_delta: float,
     ) -> None:
         self.run, self.monitor, self.mode, self.patience, self.min_delta = run, monitor, mode, patience, min_delta
         self.best: float | None = None
@@ -45,20 +62,17 @@ class Patience(Callback):
         monitor = self.monitor or ("val/acc" if "val/acc" in metrics else "test/acc")
         if monitor not in metrics:
             raise UserError(f"early_stopping.monitor: there is no metric '{monitor}'{suggest(monitor, metrics)}")
-        higher = self.mode == "max" if self.mode else not monitor.endswith("/loss")
-        if self._improves(metrics[monitor], higher=higher):
-            self.best, self.waited = metrics[monitor], 0
+        value = metrics[monitor]
+        if better(value, self.best, self.mode or mode_of(monitor)) and self._by_enough(value):
+            self.best, self.waited = value, 0
             return
         self.waited += 1
         if self.waited >= self.patience:
             best = "has been a number" if self.best is None else f"was better than {self.best:.6g}"
             self.run.stop(f"early stopping: no {monitor} of the last {self.waited} epochs {best}")
 
-    def _improves(self, value: float, *, higher: bool) -> bool:
-        if self.best is None:
-            return value == value  # a NaN is no best value: nothing would beat it
-        gain = value - self.best if higher else self.best - value
-        return gain > self.min_delta
+    def _by_enough(self, value: float) -> bool:
+        return self.best is None or abs(value - self.best) > self.min_delta
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited}

@@ -227,6 +227,12 @@ class TestEarlyStopping:
         assert self.stops_after(run, EarlyStopping(patience=3), [nan, 0.5, nan, nan]) is None
         assert self.stops_after(run, EarlyStopping(patience=2), [nan, nan]) == 2
 
+    def test_an_infinity_is_no_best_value_either(self, run):
+        inf = float("inf")
+        assert self.stops_after(run, EarlyStopping(patience=2), [inf, 0.5, 0.6, 0.5]) is None
+        loss = EarlyStopping(monitor="train/loss", patience=2)
+        assert self.stops_after(run, loss, [-inf, 0.5, 0.6, 0.4, inf, 0.3], "train/loss") is None
+
     def test_names_the_metrics_there_are(self, run):
         callback = EarlyStopping(monitor="test/acuracy").build(run)
         with pytest.raises(UserError, match="no metric 'test/acuracy'; did you mean 'test/acc'"):

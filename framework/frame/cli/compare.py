@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
     two sets of answers of each pair.
     """
     from ..comparison import compare as compare_runs
+    from ..jsonfile import to_json
     from ..rundir import open_run
 
     comparison = compare_runs([open_run(run) for run in runs])
@@ -40,7 +40,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
     if html:
         _write(html, comparison)
     if as_json:
-        echo(json.dumps(comparison.values(), indent=2))
+        echo(to_json(comparison.values(), indent=2))
         return
     _show(comparison)
     if html:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -25,12 +24,13 @@ def evaluate(run: Path, overrides: tuple[str, ...], *, as_json: bool, device: st
     KEY=VALUE names the other data: data.root=FOLDER, data.use=..., data.eval_transforms=... Nothing is written.
     """
     from ..finished import open_changed, refuse_others
+    from ..jsonfile import to_json
     from ..reevaluate import measure
 
     refuse_others(overrides, "data.")
     found = measure(open_changed(run, [*overrides, *on(device)], trust=trust))
     if as_json:
-        echo(json.dumps({"run": str(run), **found}))
+        echo(to_json({"run": str(run), **found}))
     else:
         echo(f"{found['images']:,} test images  loss {found['loss']:.4f}  accuracy {found['accuracy']:.2%}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import sys
 from io import StringIO
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..jsonfile import to_json
 from .evaluate import DEVICE, on
 from .run import RUN, TRUST
 from .text import echo
@@ -70,7 +70,7 @@ def predict(
 def _line(answer: Answer, form: str | None) -> str:
     if form == "json":
         top = [{"class": name, "probability": probability} for name, probability in answer.top]
-        return json.dumps({"file": answer.file, "top": top})
+        return to_json({"file": answer.file, "top": top})
     if form == "csv":
         return _csv(answer.file, *(value for pair in answer.top for value in pair))
     return f"{answer.file}  " + "  ".join(f"{name} {probability:.2%}" for name, probability in answer.top)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,12 +45,13 @@ def runs() -> None:
 def list_command(folder: Path, *, as_json: bool) -> None:
     """List the runs below FOLDER."""
     from ..inventory import list_runs
+    from ..jsonfile import to_json
 
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name the one that runs lie in (the --out of `frame run`)")
     entries = list_runs(folder)
     if as_json:
-        echo(json.dumps([entry.values() for entry in entries], indent=2))
+        echo(to_json([entry.values() for entry in entries], indent=2))
         return
     if not entries:
         echo(f"no runs below {folder}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from math import isfinite
 from typing import Any, Literal
 
+from ..ranking import Mode, best_of, mode_of, number
 from ..report.shapes import metric_names
 from ..results import Chart, Color, Series
 from .mcnemar import mcnemar
@@ -67,28 +67,29 @@ def metrics(sides: Sequence[Side], same_data: bool) -> list[Row]:
     return [row for row in rows if any(value is not None for value in row.values)]
 
 
-def _aim(sides: Sequence[Side], metric: str) -> str | None:
+def _aim(sides: Sequence[Side], metric: str) -> Mode | None:
     """Tell whether `max` or `min` is best; None for training's values and for validation sets that differ."""
     part, _, measure = metric.partition("/")
     split = {(side.recipe.get("data.validation"), side.recipe.get("seed")) for side in sides if side.recipe}
     if part == "train" or (part == "val" and len(split) > 1):
         return None
-    return {"acc": "max", "loss": "min"}.get(measure)
+    return mode_of(metric) if measure in MEASURES else None
 
 
-def _row(name: str, values: Sequence[Any], aim: str | None, same_data: bool) -> Row:
+def _row(name: str, values: Sequence[Any], aim: Mode | None, same_data: bool) -> Row:
     finite = [_finite(value) for value in values]
-    known = [value for value in finite if value is not None]
     best: list[int] = []
-    if aim and same_data and len(set(known)) > 1:
-        best = [place for place, value in enumerate(finite) if value == (max if aim == "max" else min)(known)]
+    if aim and same_data and len({*finite} - {None}) > 1:
+        top = best_of(finite, lambda value: value, aim)
+        best = [place for place, value in enumerate(finite) if value == top]
     percent = name.endswith("accuracy") or "/acc" in name
     return Row(name, "percent" if percent else "number", finite, best)
 
 
 def _finite(value: Any) -> float | None:
     """Return a number with six digits that count; None for what is none, or is not finite."""
-    return float(f"{value:.6g}") if isinstance(value, int | float) and isfinite(value) else None
+    known = number(value) if isinstance(value, int | float) else None
+    return None if known is None else float(f"{known:.6g}")
 
 
 def _names(sides: Sequence[Side]) -> list[str]:

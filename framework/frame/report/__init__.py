@@ -55,12 +55,12 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f} %"
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f} %"
 
 
-def _scalar(value: float) -> str:
-    return _cell(int(value)) if value.is_integer() and abs(value) < 1e9 else _cell(value)
+def _scalar(value: float | None) -> str:
+    return _cell(int(value)) if value is not None and value.is_integer() and abs(value) < 1e9 else _cell(value)
 
 
 def _day(time: datetime) -> str:

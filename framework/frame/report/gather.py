@@ -7,10 +7,15 @@ from typing import Any
 
 from ..jsonfile import checked, read_json
 from ..rundir import RunDir, read_lines
+from ..thinning import ROWS, evenly, thinned, thinning_note
 from .images import Answers, browsable, inline_picture
 from .recipe import annotated
 from .shapes import Damaged, Environment, Finding, Line, Record, Result, metric_names
 
+RESULT_BYTES = 2**25
+"""32 MiB: a larger result is left out of the page."""
+EPOCHS = 500
+"""Up to this many epochs, the table has a row for each; of more, for so many and the best."""
 CLICKABLE = 30
 """Up to this many classes, a confusion matrix is a table whose cells lead to their images; above, a picture."""
 
@@ -24,6 +29,8 @@ def gather(folder: RunDir) -> dict[str, Any]:
     damaged = Damaged()
     lines = damaged.without([], _lines, folder.metrics)
     epochs = [line for line in lines if line["kind"] == "epoch"]
+    best = record.get("best")
+    best_at = [place for place, line in enumerate(epochs) if best and line["epoch"] == best["epoch"]]
     timing = damaged.without([], _lines, folder.timing)
     seconds = {line["epoch"]: line["seconds"] for line in timing if "seconds" in line}
     results = _results(folder, damaged)
@@ -33,7 +40,11 @@ def gather(folder: RunDir) -> dict[str, Any]:
     return {
         "record": record,
         "folder": str(folder.path.resolve()),
-        "epochs": [line | {"seconds": seconds.get(line["epoch"])} for line in epochs],
+        "done": len(epochs),
+        "epochs": [
+            epochs[place] | {"seconds": seconds.get(epochs[place]["epoch"])}
+            for place in evenly(len(epochs), EPOCHS, *best_at)
+        ],
         "columns": metric_names(epochs),
         "last_step": lines[-1]["step"] if lines else 0,
         "lr_finding": damaged.without(None, _read, folder.lr_finding, Finding),
@@ -71,14 +82,29 @@ def _result(path: Path, damaged: Damaged) -> dict[str, Any]:
     """Return an analyzer's result, its pictures inlined and its matrices with their rates."""
     name = path.parent.name
     defaults: dict[str, Any] = {"error": None, "notes": [], "scalars": {}, "figures": [], "tables": [], "images": []}
-    result = defaults | dict(read_json(path, Result))
+    result = defaults | dict(read_json(path, Result, RESULT_BYTES))
     for number, figure in enumerate(result["figures"]):
         figure["id"] = f"{name}-{number}"
         if figure["kind"] == "matrix" and len(figure["classes"]) > CLICKABLE:
             figure["kind"] = "picture"
         if figure["kind"] == "matrix":
             figure["rates"] = [[count / max(1, sum(row)) for count in row] for row in figure["counts"]]
+        if figure["kind"] == "chart":
+            _thin(figure)
         if figure["kind"] == "picture":
             damaged.without(None, inline_picture, figure, path.parent / figure["file"])
     result["figures"] = [figure for figure in result["figures"] if figure["kind"] != "picture" or "src" in figure]
+    for table in result["tables"]:
+        table["rows_in_all"] = max(table.get("rows_in_all", 0), len(table["rows"]))
+        table["rows"] = table["rows"][:ROWS]
     return result | {"name": name}
+
+
+def _thin(chart: dict[str, Any]) -> None:
+    """Thin the long lines of a chart that was saved with all points, as earlier versions did."""
+    points = [len(line["y"]) for line in chart["series"]]
+    for line in chart["series"]:
+        if line["kind"] == "line":
+            places = thinned(line["y"])
+            line["x"], line["y"] = [line["x"][place] for place in places], [line["y"][place] for place in places]
+    chart["caption"] += thinning_note(sum(points), sum(len(line["y"]) for line in chart["series"]))

@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from PIL import Image
 
 from ..jsonfile import MAX_BYTES, damaged, small_enough
 from ..kept import read_classes, read_predictions
+from ..ranking import number
 from ..rundir import RunDir
 from .shapes import Damaged
 
@@ -105,15 +105,16 @@ def _in_turns(results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Entry
 def _entry(item: Entry, image: Image.Image, answers: Answers | None) -> Entry:
     image.thumbnail((SIDE, SIDE))
     facts = {key: item[key] for key in ("index", "target", "predicted", "source")}
-    facts |= {"confidence": round(item["confidence"], 4), "loss": _finite(item["loss"])}
+    facts |= {"confidence": _finite(item["confidence"]) or 0.0, "loss": _finite(item["loss"])}
     top = answers.top(item["index"]) if answers and item["index"] < len(answers.targets) else []
     small = max(image.size) <= 64
     return {**facts, "src": _webp(image, lossless=small), "small": small, "top": top, "in": [], "heats": []}
 
 
-def _finite(value: float) -> float | None:
-    """Return a number as JSON can have it: infinity and what is no number become null."""
-    return round(value, 4) if isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    """Return a number with four decimals; null where it is none, or not finite."""
+    known = number(value)
+    return None if known is None else round(known, 4)
 
 
 class _Archives:

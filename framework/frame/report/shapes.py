@@ -21,6 +21,7 @@ from pydantic import (
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
 from ..errors import UserError
+from ..ranking import number
 from ..results import PLAIN_NAME, Color
 
 P = ParamSpec("P")
@@ -46,8 +47,13 @@ class Best(TypedDict):
     """The best epoch so far."""
 
     metric: str
-    value: float
+    value: float | None
     epoch: int
+
+
+def _counts(best: Best | None) -> Best | None:
+    """Return a best value that is a number: what earlier versions wrote may be NaN, or null by now."""
+    return best if best and number(best["value"]) is not None else None
 
 
 class Origin(TypedDict):
@@ -68,7 +74,7 @@ class Record(TypedDict):
     watched: NotRequired[str]
     epochs: NotRequired[int | FiniteFloat]
     recipe: NotRequired[Origin]
-    best: NotRequired[Annotated[Best | None, BeforeValidator(lambda best: best or None)]]
+    best: NotRequired[Annotated[Best | None, BeforeValidator(lambda best: best or None), AfterValidator(_counts)]]
     kept: NotRequired[str]
     test_accuracy: NotRequired[float]
     seconds: NotRequired[FiniteFloat]
@@ -84,7 +90,7 @@ class Line(TypedDict):
     kind: str
     epoch: int | float
     step: int
-    lr: NotRequired[float]
+    lr: NotRequired[float | None]
     seconds: NotRequired[FiniteFloat]
 
 
@@ -191,6 +197,7 @@ class Table(TypedDict):
     caption: str
     columns: list[str]
     rows: list[list[bool | int | float | str | None]]
+    rows_in_all: NotRequired[NonNegativeInt]
 
 
 class Shown(TypedDict):
@@ -200,8 +207,8 @@ class Shown(TypedDict):
     index: NonNegativeInt
     target: str
     predicted: str
-    confidence: FiniteFloat
-    loss: float
+    confidence: float | None
+    loss: float | None
     source: str
     heats: dict[str, str]
 
@@ -218,13 +225,13 @@ class Result(TypedDict):
     title: str
     error: NotRequired[str]
     notes: NotRequired[list[str]]
-    scalars: NotRequired[dict[str, float]]
+    scalars: NotRequired[dict[str, float | None]]
     figures: NotRequired[list[AnyFigure]]
     tables: NotRequired[list[Table]]
     images: NotRequired[list[Shown]]
 
 
 def metric_names(epochs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the metrics that every epoch has as a number."""
+    """Return the metrics that every epoch has: as a number, or as null where it was none."""
     names = [name for name in (epochs[0] if epochs else ()) if "/" in name]
-    return [name for name in names if all(isinstance(line.get(name), int | float) for line in epochs)]
+    return [name for name in names if all(isinstance(line.get(name, ""), int | float | None) for line in epochs)]

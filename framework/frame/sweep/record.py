@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
+from functools import cmp_to_key
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from ..errors import UserError
 from ..jsonfile import read_json
+from ..ranking import Mode, best_of, better, number
 from ..rundir import RunDir, read_lines, write_json
 from .spec import Point, Sweep, overrides
 
 State = Literal["planned", "running", "interrupted", "finished", "stopped", "failed"]
 PATIENCE_S = 60
 """Seconds that a run has to save itself when its sweep ends."""
+WORST = 1e300
+"""How bad no number is for Tune: worse than any metric, and still one that ASHA's percentiles can be taken of."""
 ENDED = ("finished", "stopped", "failed")
 
 
@@ -33,22 +38,32 @@ class Trial(BaseModel):
     epochs: float = 0
     """Epochs that it has trained."""
     value: float | None = None
-    """The metric: of the best epoch where the recipe keeps that, else of the last one."""
+    """The metric: of the best epoch where the recipe keeps that, else of the last one. None where it is no number."""
+    gaps: int = 0
+    """Epochs whose metric was no number."""
     error: str | None = None
+
+    @field_validator("value")
+    @classmethod
+    def _number(cls, value: float | None) -> float | None:
+        return number(value)  # earlier versions wrote NaN
 
     @property
     def text(self) -> str:
         return " ".join(overrides(self.point))
 
     def read(self, sweep: Sweep) -> None:
-        """Take the value, and the number of epochs, from the run's folder."""
+        """Take the value, and the number of epochs, from the run's folder. Without a value it has failed."""
         lines = read_lines(RunDir(Path(self.run)).metrics) if self.run else []
         epochs = [line for line in lines if line.get("kind") == "epoch" and sweep.metric in line]
         if epochs:
-            values = [line[sweep.metric] for line in epochs]
-            best = max(values) if sweep.mode == "max" else min(values)
-            self.epochs = epochs[-1]["epoch"]
-            self.value = best if sweep.recipe.keeps == "best" else values[-1]
+            values = [number(line[sweep.metric]) for line in epochs]
+            counted = values if sweep.recipe.keeps == "best" else values[-1:]
+            self.epochs, self.gaps = epochs[-1]["epoch"], values.count(None)
+            self.value = best_of(counted, lambda value: value, sweep.mode)
+            if self.value is None and self.state in ("finished", "stopped"):
+                when = "in any epoch" if sweep.recipe.keeps == "best" else "in its last epoch"
+                self.state, self.error = "failed", f"{sweep.metric} was no finite number {when}"
 
 
 class Record(BaseModel):
@@ -58,7 +73,7 @@ class Record(BaseModel):
 
     sweep: dict[str, Any]
     metric: str
-    mode: str
+    mode: Mode
     trials: list[Trial]
 
 
@@ -109,10 +124,18 @@ class SweepDir:
     @property
     def best(self) -> Trial | None:
         """The trial with the best value, of those that ended by themselves if there are any."""
-        valued = [trial for trial in self.trials if trial.value is not None and trial.state != "failed"]
-        valued = [trial for trial in valued if trial.state == "finished"] or valued
-        sign = 1 if self.record.mode == "max" else -1
-        return max(valued, key=lambda trial: sign * (trial.value or 0), default=None)
+        sound = [trial for trial in self.ranked if trial.value is not None and trial.state != "failed"]
+        return next((trial for trial in sound if trial.state == "finished"), sound[0] if sound else None)
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """The trials, the best first. Of equals, those come first whose metric was a number in more epochs."""
+        mode = self.record.mode
+
+        def order(one: Trial, other: Trial) -> int:
+            return better(other.value, one.value, mode) - better(one.value, other.value, mode) or one.gaps - other.gaps
+
+        return sorted(self.trials, key=cmp_to_key(order))
 
 
 def open_sweep(sweep: Sweep) -> SweepDir:
@@ -138,3 +161,32 @@ def open_sweep(sweep: Sweep) -> SweepDir:
     folder.wait_for_runs()
     folder.settle()
     return folder
+
+
+class Epochs:
+    """The epochs' lines of a metrics file that grows: what was read once is not read again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: list[dict[str, Any]] = []
+        self.end = 0  # of what was read, behind a line's break
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the lines so far; anew from the first where a resume has cut the file."""
+        if not self.path.is_file():
+            return self.lines
+        with self.path.open("rb") as file:
+            file.seek(max(self.end - 1, 0))
+            if self.end and file.read(1) != b"\n":
+                self.lines, self.end = [], 0
+                file.seek(0)
+            *whole, _ = file.read().split(b"\n")
+        self.end += sum(len(line) + 1 for line in whole)
+        self.lines += [line for line in map(json.loads, whole) if line["kind"] == "epoch"]
+        return self.lines
+
+
+def told(value: float | None, mode: Mode) -> float:
+    """Return a metric's value as Tune is told it: the worst one where it is no number."""
+    known = number(value)
+    return known if known is not None else -WORST if mode == "max" else WORST

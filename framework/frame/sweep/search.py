@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from ..ranking import Mode
 from .record import SweepDir, Trial
 from .spec import Dimension, Point
 
@@ -69,7 +70,7 @@ class Search:
             self.study.add_trial(create_trial(params=params, distributions=distributions, value=trial.value))
 
 
-def _study(method: str, seed: int, mode: str) -> optuna.Study:
+def _study(method: str, seed: int, mode: Mode) -> optuna.Study:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from ..errors import Problem, UserError, suggest
+from ..ranking import Mode, mode_of
 from ..recipe import Recipe
 from ..resolve import load_recipe
 from ..settings import RunName, Settings
@@ -49,7 +50,7 @@ class SweepSettings(Settings):
     """How many trials; a grid has as many as it has combinations."""
     metric: str | None = None
     """What is to become better; the recipe's monitored metric when not given."""
-    mode: Literal["max", "min"] | None = None
+    mode: Mode | None = None
     """Whether more or less of it is better; min for a loss and max for all else when not given."""
     scheduler: Asha | None = None
     """What ends poor trials early."""
@@ -111,7 +112,7 @@ class Sweep:
     base: Sequence[str]
     """What stands behind `frame run` for every trial: the recipe and the overrides of the command line."""
     metric: str
-    mode: str
+    mode: Mode
     trials: int
     epochs: float
     """The most epochs that a trial trains."""
@@ -152,14 +153,10 @@ def load_sweep(recipe: str, file: Path, given: Sequence[str]) -> Sweep:
     metric = settings.metric or recipes[0].monitor
     if problems := list(_odd_metric(settings, recipes, metric, source)):
         raise UserError(problems)
-    mode = settings.mode or (recipes[0].monitor_mode if metric == recipes[0].monitor else _mode(metric))
+    mode = settings.mode or (recipes[0].monitor_mode if metric == recipes[0].monitor else mode_of(metric))
     trials = settings.trials or prod(len(dimension.values or ()) for dimension in space.values())
     epochs = max(one.train.epochs for one in recipes)
     return Sweep(settings, space, recipes[0], (recipe, *given), metric, mode, trials, epochs)
-
-
-def _mode(metric: str) -> str:
-    return "min" if metric.endswith("/loss") else "max"
 
 
 def _odd_method(settings: SweepSettings, space: Mapping[str, Dimension], source: Source) -> Iterator[Problem]:

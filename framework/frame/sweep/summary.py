@@ -48,12 +48,7 @@ def _table(folder: SweepDir, best: Trial | None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("trial", *folder.sweep.space, folder.sweep.metric, "epochs", "state", "run"):
         table.add_column(title, overflow="fold")
-    sign = -1 if folder.sweep.mode == "max" else 1
-
-    def order(trial: Trial) -> float:
-        return math.inf if trial.value is None else sign * trial.value
-
-    for trial in sorted(folder.trials, key=order):
+    for trial in folder.ranked:
         values = [_short(trial.point.get(key)) for key in folder.sweep.space]
         value = "" if trial.value is None else f"{trial.value:.4f}"
         state = f"{trial.state}: {trial.error}" if trial.error else trial.state

@@ -9,14 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from math import nan
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from ..rundir import RunDir, read_lines
-from .record import PATIENCE_S
+from ..rundir import RunDir
+from .record import PATIENCE_S, Epochs, told
 
 LOOK_S = 0.1
 """Seconds between two looks at the run's metrics."""
@@ -32,16 +31,17 @@ def _end_with_parent() -> None:
 
 
 class RunProcess(tune.Trainable):
-    """One run as a process of its own. config: run (its folder), command, cwd, threads, metric."""
+    """One run as a process of its own. config: run (its folder), command, cwd, threads, metric, mode."""
 
     def setup(self, config: dict[str, Any]) -> None:
         self.run = RunDir(Path(config["run"]))
-        self.seen, self.last = 0, {"value": nan}
+        self.epochs = Epochs(self.run.metrics)
+        self.seen, self.last = 0, {"value": told(None, config["mode"])}
         self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in cleanup
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-m", "frame", *config["command"]],
             cwd=config["cwd"],
-            env={**os.environ, "OMP_NUM_THREADS": str(config["threads"])},
+            env={**os.environ, "OMP_NUM_THREADS": config["threads"]},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self.said,
@@ -57,11 +57,11 @@ class RunProcess(tune.Trainable):
         until = time.monotonic() + PULSE_S
         while time.monotonic() < until:
             ended = self.process.poll() is not None  # asked first: what was written until then is read below
-            epochs = [line for line in read_lines(self.run.metrics) if line["kind"] == "epoch"]
+            epochs = self.epochs.read()
             if len(epochs) > self.seen:
                 line = epochs[self.seen]
                 self.seen += 1
-                self.last = {"value": line[self.config["metric"]]}
+                self.last = {"value": told(line[self.config["metric"]], self.config["mode"])}
                 if line["epoch"] < self.run.read_record()["epochs"]:
                     return {**self.last, "epoch": line["epoch"]}
             elif ended:

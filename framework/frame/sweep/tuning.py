@@ -102,7 +102,7 @@ class Host:
     def __init__(self, folder: SweepDir, search: Search, out: Path, console: Console, stop: StopRequest) -> None:
         self.folder, self.search, self.out, self.console, self.stop = folder, search, out, console, stop
         self.trials: dict[str, Trial] = {}
-        self.threads = 1
+        self.threads = ""
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing goes into the files in which Tune saves itself: sweep.json holds all that is needed to go on."""
@@ -122,7 +122,7 @@ class Host:
             command = ["resume", str(run.path)]
         self.console.say(f"trial {trial.number}/{sweep.trials}  {trial.text}")
         config = {"run": str(run.path), "command": command, "cwd": str(Path.cwd())}
-        return {**config, "threads": self.threads, "metric": sweep.metric}
+        return {**config, "threads": self.threads, "metric": sweep.metric, "mode": sweep.mode}
 
     def end(self, name: str, *, ended: bool = False, error: str | None = None) -> None:
         """Note how a trial ended: by itself, with an error, or stopped."""
@@ -137,9 +137,8 @@ class Host:
         self.folder.save()
         self.search.tell(trial)
         value = "" if trial.value is None else f"  {self.folder.sweep.metric} {trial.value:.4f}"
-        self.console.say(
-            f"trial {trial.number}/{self.folder.sweep.trials}  {trial.state}{value}{f'  {error}' if error else ''}"
-        )
+        reason = f"  {trial.error}" if trial.error else ""
+        self.console.say(f"trial {trial.number}/{self.folder.sweep.trials}  {trial.state}{value}{reason}")
 
 
 def _tune(host: Host, storage: str) -> None:
@@ -151,7 +150,9 @@ def _tune(host: Host, storage: str) -> None:
     from .trial import RunProcess
 
     sweep = host.folder.sweep
-    concurrency, host.threads, gpus = share(sweep)
+    concurrency, cores, gpus = share(sweep)
+    host.threads, said = threads(sweep, cores)
+    host.console.say(f"sweep     up to {concurrency} trial{'s' * (concurrency > 1)} at a time, {said}")
     scheduler: Any = FIFOScheduler()  # type: ignore[no-untyped-call]
     if asha := sweep.settings.scheduler:
         scheduler = AsyncHyperBandScheduler(
@@ -168,9 +169,7 @@ def _tune(host: Host, storage: str) -> None:
         storage_path=storage, verbose=0, callbacks=[Told(host)], stop=Stop(host),
         checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
     )  # fmt: skip
-    tune.Tuner(
-        tune.with_resources(RunProcess, {"cpu": host.threads, "gpu": gpus}), tune_config=config, run_config=run
-    ).fit()
+    tune.Tuner(tune.with_resources(RunProcess, {"cpu": cores, "gpu": gpus}), tune_config=config, run_config=run).fit()
 
 
 def share(sweep: Sweep) -> tuple[int, int, float]:
@@ -185,3 +184,18 @@ def share(sweep: Sweep) -> tuple[int, int, float]:
         raise UserError(f"concurrency: {concurrency} trials at a time need as many cores, and there are {cores}")
     concurrency = min(concurrency, sweep.trials)
     return concurrency, cores // concurrency, min(1.0, gpus / concurrency)
+
+
+def threads(sweep: Sweep, cores: int) -> tuple[str, str]:
+    """Return OMP_NUM_THREADS of each trial, and what is said of its CPU threads.
+
+    The user's own value stays; without one each trial takes its share of the cores. The recipe's train.threads goes
+    before both.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "").strip()
+    count, why = (given, "OMP_NUM_THREADS") if given else (str(cores), "its share of the cores")
+    if "train.threads" in sweep.space:
+        return count, "each with the CPU threads that the sweep gives it (train.threads)"
+    if of_recipe := sweep.recipe.train.threads:
+        return count, f"each with {of_recipe} CPU thread{'s' * (of_recipe > 1)} (train.threads)"
+    return count, f"each with {count} CPU thread{'s' * (count != '1')} ({why})"

@@ -40,14 +40,14 @@ def models(
     """Yield the versions of a finished run's model, each with its aliases.
 
     model.safetensors is the version that the recipe keeps, `best` or `last`, and both if they are one epoch; of the
-    other it is the checkpoint. The kept one is `latest` and has the run's id too. A finished run's files change no
-    more: they are uploaded from where they lie.
+    other it is the checkpoint. The kept one is `latest` and has the run's id too. A run without a best epoch has its
+    last one only. A finished run's files change no more: they are uploaded from where they lie.
     """
     best = record.get("best") or {}
     kept, other = ("last", "best") if str(record.get("kept", "")).endswith("the last") else ("best", "last")
-    epochs = {"best": best.get("epoch", last_epoch), "last": last_epoch}
+    epochs = {"best": best.get("epoch"), "last": last_epoch}
     one = epochs["best"] == epochs["last"]
-    versions = [] if one else [(other, folder / "checkpoints" / f"{other}.pt", [other])]
+    versions = [] if one or not best else [(other, folder / "checkpoints" / f"{other}.pt", [other])]
     versions.append((kept, folder / "model.safetensors", [kept, *[other] * one, run_id]))
     for which, file, aliases in versions:
         if file.is_file():

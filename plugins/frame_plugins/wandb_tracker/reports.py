@@ -126,7 +126,7 @@ def _figures(folder: Path, record: Mapping[str, Any]) -> list[str]:
         folder.name,
         str(record.get("state", "")),
         "" if accuracy is None else f"{accuracy:.2%}",
-        f"{best['metric']} {best['value']:.4f}, epoch {best['epoch']}" if best else "",
+        f"{best['metric']} {best['value']:.4f}, epoch {best['epoch']}" if best and best["value"] is not None else "",
         str(record.get("kept", "")),
         str(record.get("epochs", "")),
         "" if seconds is None else f"{seconds / 60:.1f} min",

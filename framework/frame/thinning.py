@@ -1,0 +1,47 @@
+"""What of a long line, or of a long table, a page shows: its size does not grow with the length of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+POINTS = 1000
+"""A line of a chart with more points is thinned to as many at most."""
+ROWS = 1000
+"""Of a table with more rows, so many are shown; its CSV file has all."""
+
+
+def thinned(y: Sequence[float | None]) -> list[int]:
+    """Return the numbers of the points, at most POINTS, that show the course of a line whose values are `y`.
+
+    They are all of a short line; of a long one, of its finite values, the first and the last, and the lowest and the
+    highest of each of many equal stretches: no extreme is lost, and of equal ones the first stays.
+    """
+    import numpy as np
+
+    if len(y) <= POINTS:
+        return list(range(len(y)))
+    values = np.array(y, dtype=float)  # NaN for None
+    finite = np.flatnonzero(np.isfinite(values))
+    if not len(finite):
+        return [0, len(y) - 1]
+    stretches = np.array_split(finite, POINTS // 2 - 1)
+    extremes = {part[at(values[part])] for part in stretches if len(part) for at in (np.argmin, np.argmax)}
+    return sorted(int(place) for place in extremes | {finite[0], finite[-1]})
+
+
+def evenly(count: int, most: int, *also: int) -> list[int]:
+    """Return at most `most` of the numbers below `count`, evenly spaced and with both ends, and those of `also`."""
+    if count <= most:
+        return list(range(count))
+    spaced = {round(place * (count - 1) / (most - 1)) for place in range(most)}
+    return sorted(spaced | {place for place in also if 0 <= place < count})
+
+
+def thinning_note(points: int, shown: int) -> str:
+    """Say of a chart that its lines have `points` points of which `shown` are shown; nothing where that is all."""
+    if points == shown:
+        return ""
+    return (
+        f" Of {points:,} points {shown:,} are shown: the first, the last, and the lowest and highest of each stretch "
+        "between them."
+    )
