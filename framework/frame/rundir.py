@@ -195,16 +195,18 @@ class RunDir:
         return record
 
     def checked(self) -> RunDir:
-        """Return the folder. Raises UserError where it holds links, pipes, devices, or folders in the place of files.
+        """Return the folder. Raises UserError where it holds links, pipes, devices, or a folder in a file's place.
 
         Whoever works in a folder that it did not make calls this first: its maker may be a stranger.
         """
         refuse_links(self.path)
         described = (self.record, self.recipe, self.environment, self.data_info, self.schedule, self.lr_finding)
         logged = (self.lock, self.log, self.metrics, self.timing)
-        for path in (*described, *logged, self.weights, self.predictions, self.report):
-            if path.is_dir():
-                raise UserError(f"{path}: a folder is in the place of a file, and nothing was touched; remove it")
+        kept = (self.weights, self.predictions, self.report, *self.checkpoints.glob("*.pt*"))
+        if wrong := next((path for path in (*described, *logged, *kept) if path.is_dir()), None):
+            raise UserError(f"{wrong}: a folder is in a file's place, and nothing was touched; remove it")
+        if wrong := next((path for path in (self.checkpoints, self.analysis, self.exports) if path.is_file()), None):
+            raise UserError(f"{wrong}: a file is in a folder's place, and nothing was touched; remove it")
         return self
 
     def locked(self) -> AbstractContextManager[None]:
@@ -218,7 +220,7 @@ class RunDir:
     def remove_leftovers(self) -> None:
         """Remove what a killed process had begun to write. The folder must be locked."""
         for folder in (self.path, self.checkpoints, self.analysis, *self.analysis.glob("*/")):
-            for leftover in folder.glob(".*.tmp"):
+            for leftover in filter(Path.is_file, folder.glob(".*.tmp")):
                 leftover.unlink()
 
 

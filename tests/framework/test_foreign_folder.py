@@ -136,7 +136,7 @@ KINDS = {
     "a link up": (lambda path: path.symlink_to(".."), " is a link, to .."),
     "a pipe": (pipe, ": a pipe, a device or a socket is in its place"),
     "a socket": (listener, ": a pipe, a device or a socket is in its place"),
-    "a folder": (Path.mkdir, ": a folder is in the place of a file"),
+    "a folder": (Path.mkdir, ": a folder is in a file's place"),
 }
 
 
@@ -163,6 +163,29 @@ def test_no_command_waits_for_a_pipe(call, run, command, kind):
     result = call(command)
     assert result.code == 2
     assert f"{run / 'predictions.safetensors'}{said}" in result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "said"),
+    [
+        ("checkpoints/last.pt.damaged", Path.mkdir, "a folder is in a file's place"),
+        ("checkpoints", Path.touch, "a file is in a folder's place"),
+        ("analysis", Path.touch, "a file is in a folder's place"),
+    ],
+)
+def test_nothing_is_begun_where_a_folder_is_a_file_or_a_file_a_folder(call, run, name, make, said):
+    put(run / name, make)
+    before = state(run)
+    result = call("resume")
+    assert (result.code, f"{run / name}: {said}, and nothing was touched" in result.err) == (2, True)
+    assert state(run) == before
+
+
+def test_an_analysis_that_cannot_be_written_is_named(call, run):
+    put(run / "analysis" / "curves", Path.touch)
+    result = call("analyze")
+    assert (result.code, "Traceback" in result.err) == (1, False)
+    assert f"error: cannot write {run / 'analysis' / 'curves'}: File exists" in result.err
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "run.json", "analysis"])
@@ -240,6 +263,7 @@ def test_a_copy_by_hard_links_goes_on_alone(cli, run, tmp_path):
     """`cp -al`, and what many snapshots are made of."""
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "step", "epoch": 9, "step": 9}\n')  # to be cut
+    (run / "checkpoints" / ".folder.tmp").mkdir()  # no leftover of frame's
     shutil.copytree(run, tmp_path / "copy", copy_function=os.link)
     before = state(run)
     result = cli("resume", tmp_path / "copy", "--trust")
