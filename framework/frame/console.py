@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from .errors import FrameError
+from .rundir import open_to_append
 from .secrets import printable
 
 
@@ -44,8 +45,8 @@ class Console:
     def _log(self, text: str) -> None:
         if self.log:
             try:
-                with self.log.open("a") as file:
-                    file.write(text + "\n")
+                with open_to_append(self.log) as file:
+                    file.write(f"{text}\n".encode(errors="backslashreplace"))
             except OSError:  # a full disk: what writes the results says so
                 self.log = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from .engine import Job
 from .interrupts import Interrupted, StopRequest
 from .ranking import better, number
 from .recipe import Recipe
-from .rundir import RunDir, append_line
+from .rundir import RunDir, append_line, cut
 from .state import plain, snapshot
 from .throttle import Throttle
 from .tracking import Trackers
@@ -155,7 +154,7 @@ class RunEvents:
             if _size(path) < size:
                 self.console.warn(f"{path} is shorter than when the checkpoint was saved: its last lines are lost")
             elif path.is_file():
-                os.truncate(path, size)
+                cut(path, size)
 
     @property
     def _appended(self) -> tuple[Path, Path]:

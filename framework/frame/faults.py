@@ -36,12 +36,12 @@ def explained(error: BaseException, recipe: Recipe, folder: Path | None = None) 
 
 
 @contextmanager
-def faults_explained(recipe: Recipe) -> Iterator[None]:
-    """Turn a known fault in the block, where there is no run's folder yet, into RunFailed."""
+def faults_explained(recipe: Recipe, folder: Path | None = None) -> Iterator[None]:
+    """Turn a known fault in the block into RunFailed. folder: the run's, where the block writes into it."""
     try:
         yield
     except Exception as error:
-        if text := explained(error, recipe):
+        if text := explained(error, recipe, folder):
             raise RunFailed(text) from error
         raise
 

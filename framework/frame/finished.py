@@ -98,7 +98,7 @@ def open_changed(path: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
     folder = open_run(path)
     if not folder.recipe.is_file():
         raise UserError(f"{path} stopped before anything was saved; there is nothing to look at")
-    return Run(path, load_recipe(str(folder.recipe), overrides, trust=trust))
+    return Run(folder.path, load_recipe(str(folder.recipe), overrides, trust=trust))
 
 
 def refuse_others(overrides: Sequence[str], *allowed: str) -> None:

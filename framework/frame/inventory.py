@@ -14,7 +14,7 @@ from typing import Any
 from .errors import UserError
 from .jsonfile import checked, read_bytes
 from .report.shapes import Best, Record
-from .rundir import RunDir, open_run
+from .rundir import RunDir, existing_run
 
 EPOCH_LINE = b'"kind": "epoch"'
 
@@ -114,7 +114,7 @@ def _removable(path: Path) -> RunDir:
     """Return a run's folder. Raises UserError for a link, for what is no run, and for what holds other runs."""
     if path.is_symlink():
         raise UserError(f"{path} is a link; name the folder itself: {path.resolve()}")
-    run = open_run(path)
+    run = existing_run(path)  # with links in it, it can be removed too
     try:
         run.read_record()
     except UserError as error:  # a damaged run can be removed, any folder with some run.json cannot

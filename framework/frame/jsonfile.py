@@ -6,6 +6,7 @@ A file that is damaged is named, with what is wrong in it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from math import nan
@@ -14,6 +15,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from .errors import Problem, UserError
+from .plainfile import NotPlain, plain
 from .ranking import number
 
 if TYPE_CHECKING:
@@ -51,20 +53,22 @@ def damaged(path: Path, reason: object) -> UserError:
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """Return a file's content. Raises UserError where it cannot be read or has more than `limit` bytes."""
     try:
-        if not S_ISREG(path.stat().st_mode):
-            raise damaged(path, "a pipe, a device or a folder is in its place")
-        if path.stat().st_size > limit:
-            raise damaged(path, f"it has more than {limit:,} bytes")
-        return path.read_bytes()
+        with open(path, "rb", opener=plain) as file:
+            if os.fstat(file.fileno()).st_size > limit:
+                raise damaged(path, f"it has more than {limit:,} bytes")
+            return file.read()
+    except NotPlain as error:
+        raise damaged(path, error.strerror) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def small_enough(path: Path) -> Path:
     """Return the path of a file that can be read into memory. Raises UserError for what is none, or too large."""
-    if not path.is_file():
+    found = path.lstat() if path.exists() else None
+    if found is None or not S_ISREG(found.st_mode):
         raise damaged(path, "there is no such file")
-    if path.stat().st_size > MAX_FILE:
+    if found.st_size > MAX_FILE:
         raise damaged(path, f"it has more than {MAX_FILE:,} bytes")
     return path
 

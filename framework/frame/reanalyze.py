@@ -11,6 +11,7 @@ from .console import Console, duration
 from .data import DataInfo, DataSplits
 from .errors import UserError
 from .explain import explain
+from .faults import faults_explained
 from .finished import Run, open_changed, refuse_others
 from .kept import load_weights
 from .randomness import seed_everything
@@ -36,14 +37,15 @@ def reanalyze(
         run, changes, chosen = _choose(path, [text for text in wanted if "=" not in text], overrides, trust=trust)
         if not chosen:
             raise UserError(f"{path} was run without analyzers; name some: frame analyze {path} confusion")
-        console.log = folder.log
-        failed = _analyze(folder, open_changed(path, [*changes, *device], trust=trust), chosen, console)
-        if changes:
-            save_recipe(folder, run.loaded.recipe, console.warn)
-        folder.update_record(failed_analyzers=len(list(folder.analysis.glob("*/error.txt"))))
-        for what in write_report(folder):
-            console.warn(f"left out of the report: {what}")
-        console.say(f"report    {folder.report}")
+        with faults_explained(run.loaded.recipe, folder.path):
+            console.log = folder.log
+            failed = _analyze(folder, open_changed(path, [*changes, *device], trust=trust), chosen, console)
+            if changes:
+                save_recipe(folder, run.loaded.recipe, console.warn)
+            folder.update_record(failed_analyzers=len(list(folder.analysis.glob("*/error.txt"))))
+            for what in write_report(folder):
+                console.warn(f"left out of the report: {what}")
+            console.say(f"report    {folder.report}")
     return failed
 
 

@@ -6,15 +6,17 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .errors import UserError
 from .jsonfile import checked, damaged, read_bytes, read_json, to_json
+from .lock import hold, is_held
+from .plainfile import plain, refuse_links
 from .secrets import hide_secrets
 
 
@@ -41,10 +43,30 @@ def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     write_text(path, to_json(hide_secrets(value), indent=indent, ensure_ascii=False) + "\n")
 
 
+def open_to_append(path: Path) -> IO[bytes]:
+    """Open a file at its end, unbuffered."""
+    _be_its_only_name(path)
+    return open(path, "ab", buffering=0, opener=plain)
+
+
+def cut(path: Path, size: int) -> None:
+    """Leave a file's first `size` bytes."""
+    _be_its_only_name(path)
+    with open(path, "r+b", opener=plain) as file:
+        file.truncate(size)
+
+
+def _be_its_only_name(path: Path) -> None:
+    """Where a file has other names too (`cp -al`, snapshots), take a copy, so that what they show stays as it is."""
+    with suppress(FileNotFoundError):
+        if path.lstat().st_nlink > 1:
+            write_bytes(path, path.read_bytes())
+
+
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
     """Append one JSON line; if it does not fit on the disk, none of it stays."""
     line = (to_json(values) + "\n").encode()
-    with path.open("ab", buffering=0) as file:
+    with open_to_append(path) as file:
         size = file.tell()
         try:
             if file.write(line) != len(line):
@@ -82,7 +104,7 @@ def sync_to_disk(*paths: Path) -> None:
 
 def sha256(path: Path) -> str:
     """Return a file's checksum, in hexadecimal."""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=plain) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -172,58 +194,34 @@ class RunDir:
             raise damaged(self.record, f"it does not say {', '.join(missing)}")
         return record
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep the folder to this process while the block runs. Raises UserError where another one has it.
+    def checked(self) -> RunDir:
+        """Return the folder. Raises UserError where it holds links, pipes, devices, or a folder in a file's place.
 
-        The lock is POSIX's: it ends with the process, however that ends, and its children do not inherit it.
+        Whoever works in a folder that it did not make calls this first: its maker may be a stranger.
         """
-        import fcntl
+        refuse_links(self.path)
+        described = (self.record, self.recipe, self.environment, self.data_info, self.schedule, self.lr_finding)
+        logged = (self.lock, self.log, self.metrics, self.timing)
+        kept = (self.weights, self.predictions, self.report, *self.checkpoints.glob("*.pt*"))
+        if wrong := next((path for path in (*described, *logged, *kept) if path.is_dir()), None):
+            raise UserError(f"{wrong}: a folder is in a file's place, and nothing was touched; remove it")
+        if wrong := next((path for path in (self.checkpoints, self.analysis, self.exports) if path.is_file()), None):
+            raise UserError(f"{wrong}: a file is in a folder's place, and nothing was touched; remove it")
+        return self
 
-        try:
-            file = open(self.lock, "a+", opener=_itself)  # noqa: SIM115 - closed below
-        except OSError as error:
-            raise UserError(f"{self.path} cannot be written: {error.strerror}") from error
-        with file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
-                raise UserError(
-                    f"{self.path} is in use by process {file.read()}; it can go on when that ends"
-                ) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep the folder to this process while the block runs. Raises UserError where another one has it."""
+        return hold(self.lock)
 
     def is_locked(self) -> bool:
-        """Tell whether another process has the folder, without taking the lock: none that wants it is refused.
-
-        Not for the process that has it: POSIX takes the lock from whoever closes the file.
-        """
-        import fcntl
-        import struct
-
-        layout = "hhqqi0q"  # Linux's struct flock: type, whence, start, length, process
-        question = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        try:
-            with open(self.lock, "rb", opener=_itself) as file:
-                answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
-        except OSError:
-            return False
-        return struct.unpack(layout, answer)[0] != fcntl.F_UNLCK
+        """Tell whether another process has the folder. Not for the process that has it: it would lose it."""
+        return is_held(self.lock)
 
     def remove_leftovers(self) -> None:
         """Remove what a killed process had begun to write. The folder must be locked."""
         for folder in (self.path, self.checkpoints, self.analysis, *self.analysis.glob("*/")):
-            for leftover in folder.glob(".*.tmp"):
+            for leftover in filter(Path.is_file, folder.glob(".*.tmp")):
                 leftover.unlink()
-
-
-def _itself(path: str, flags: int) -> int:
-    """Open a file, not what a link in its place leads to, nor a pipe that would be waited for."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def create_run(out: Path, name: str) -> RunDir:
@@ -255,9 +253,15 @@ def remove_empty_run(run: RunDir) -> bool:
     return True
 
 
-def open_run(path: Path) -> RunDir:
-    """Return an existing run's folder. Raises UserError if it is none."""
-    run = RunDir(path)
-    if not run.record.is_file():
+def existing_run(path: Path) -> RunDir:
+    """Return an existing run's folder, which may be a stranger's. Raises UserError if it is none."""
+    real = path.resolve()  # its name is the run's id, whatever a link to it is called
+    run = RunDir(path if path.name == real.name else real)
+    if not os.path.lexists(run.record):
         raise UserError(f"{path} is no run: it has no run.json; runs lie under runs/NAME/")
     return run
+
+
+def open_run(path: Path) -> RunDir:
+    """Return an existing run's folder, which nothing in it leads out of. Raises UserError for others."""
+    return existing_run(path).checked()

@@ -19,7 +19,7 @@ from .interrupts import Interrupted, StopRequest
 from .meter import NotFinite
 from .recipe import Recipe
 from .report import write_report
-from .rundir import RunDir
+from .rundir import RunDir, write_text
 from .secrets import printable
 from .tracking import Trackers
 
@@ -59,7 +59,7 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
             raise
         error = f"{type(problem).__name__}: {problem}"
         with suppress(OSError):
-            (folder.path / "error.txt").write_text(printable(traceback.format_exc()))
+            write_text(folder.path / "error.txt", printable(traceback.format_exc()))
         raise RunFailed(f"{error}. The traceback is in {folder.path / 'error.txt'}") from problem
     finally:
         seconds = round(before + time.monotonic() - started, 1)

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .errors import UserError
+from .jsonfile import read_bytes
 from .rundir import RunDir, sha256
 
 FOLDER = "plugins"
@@ -28,7 +30,7 @@ def run_around(file: Path) -> Path | None:
     """Return the run's folder that a file lies in, at any depth, itself or what it is a link to; None outside runs."""
     for place in (file.parent.resolve(), file.resolve().parent):
         for folder in (place, *place.parents):
-            if RunDir(folder).record.is_file():
+            if os.path.lexists(RunDir(folder).record):
                 return folder
     return None
 
@@ -78,8 +80,8 @@ def _change(run: Path, file: Path, recorded: Any) -> str:
 
 def _record(run: Path) -> dict[str, Any]:
     try:
-        record = json.loads(RunDir(run).record.read_bytes())
-    except (OSError, ValueError, RecursionError):  # whatever a stranger's file holds
+        record = json.loads(read_bytes(RunDir(run).record))
+    except (UserError, ValueError, RecursionError):  # whatever a stranger's file holds
         return {}
     return record if isinstance(record, dict) else {}
 

@@ -77,6 +77,11 @@ def leave_environment(folder) -> None:
     (folder / "environment.json").write_text(json.dumps({"versions": {"frame-train": "0.1.0"}, "git": git}))
 
 
+def links(folder) -> list:
+    """The links in a run's folder."""
+    return [path for path in folder.rglob("*") if path.is_symlink()]
+
+
 def labelled(index=7, heats=(), shade=0) -> LabelledImage:
     maps = {name: np.full((2, 2), 0.5, np.float32) for name in heats}
     return LabelledImage(np.full((8, 8, 3), shade, np.uint8), index, "cat", "dog", 0.9, 2.3, f"{index}.png", maps)

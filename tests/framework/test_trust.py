@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import py_compile
+import shutil
 import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -184,6 +185,18 @@ def test_a_record_that_is_none_vouches_for_nothing(make, call, record):
     assert "--trust" in result.err
 
 
+def test_a_record_that_is_a_link_vouches_for_nothing(make, call, tmp_path):
+    """Neither the whole record of a run of one's own, nor one that is not there."""
+    run = make()
+    for target in (run / "run.json", tmp_path / "nothing"):
+        theirs = tmp_path / f"theirs-{target.name}"
+        shutil.copytree(run, theirs)
+        (theirs / "run.json").unlink()
+        (theirs / "run.json").symlink_to(target)
+        result, imported = call("validate", theirs / "recipe.resolved.yaml")
+        assert (result.code, imported) == (2, False)
+
+
 def test_another_machine_or_user_is_not_this_one(make, call, monkeypatch):
     run = make()
     recipe = run / "recipe.resolved.yaml"
@@ -236,7 +249,7 @@ def test_a_hostile_recipe_finds_no_other_way(make, call, tmp_path, kind):
             (run / "plugins" / "evil.py").symlink_to(evil)
         name = "../../../evil.py" if kind == "another file" else "./plugins/evil.py"
         recipe.write_text(text.replace("plugins:\n", f"plugins:\n- {name}\n"))
-    result, _ = call("resume", run)
+    result, _ = call("validate", recipe)
     assert result.code == 2
     assert f"{evil} was changed since the run" in result.err
     assert "run.json has none of it" in result.err

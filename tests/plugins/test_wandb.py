@@ -19,6 +19,7 @@ from fakes.wandb_run import (
     labelled,
     leave_environment,
     leave_files,
+    links,
     log_a_run,
     reached,
     read_offline,
@@ -45,10 +46,12 @@ def test_without_credentials_everything_is_kept_offline(tmp_path):
     tracker.log({"train/loss": 2.5, "lr": 0.1}, epoch=0.5, step=1)
     tracker.log({"train/loss": 2.0, "lr": 0.2, "test/acc": 0.7}, epoch=1, step=2)
     tracker.log({"train/loss": 1.5, "lr": 0.1, "test/acc": 0.6}, epoch=2, step=4)
+    assert links(run.folder) == []  # frame refuses folders with links, also those of a killed run
     tracker.log_result("errors", analysis())
     leave_files(run.folder)
     tracker.finish("finished")
 
+    assert links(run.folder) == []
     log = read_offline(run.folder)
     assert warnings == []
     assert (log.run.project, log.run.run_group, log.run.job_type, log.run.notes) == ("p", "g", "j", "n")

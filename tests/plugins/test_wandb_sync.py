@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fakes.wandb_run import KEY, RUN_ID, alone, analysis, leave_files, log_a_run, training_run
+from fakes.wandb_run import KEY, RUN_ID, alone, analysis, leave_files, links, log_a_run, training_run
 from fakes.wandb_server import WandbServer
 from frame import RunFailed, UserError
 from frame.cli import cli
@@ -68,6 +68,8 @@ def test_an_offline_run_is_uploaded_whole(tmp_path, server, key, monkeypatch):
     assert server.run.inputs == [data.id for data in server.of_type("dataset")]
     assert {tuple(model.files.values()) for model in server.of_type("model")} == {(b"kept",), (b"best",)}
     assert arrived_marker(segments(tmp_path / "run")[0]).exists()
+
+    assert links(tmp_path / "run") == []
 
     before = len(server.run.history)
     assert WANDB.sync(tmp_path / "run") == said  # asks again, uploads nothing

@@ -81,7 +81,7 @@ def _train(
         if repeat > 1:
             repeat_runs(loaded, out, repeat, console, world)
         else:
-            start(loaded, out, console, world=world, folder=RunDir(folder) if folder else None)
+            start(loaded, out, console, world=world, folder=RunDir(folder).checked() if folder else None)
 
 
 def say_how_to_go_on(stop: Exception, console: Console) -> int:

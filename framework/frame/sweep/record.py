@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from ..errors import UserError
 from ..jsonfile import read_json
 from ..ranking import Mode, best_of, better, number
-from ..rundir import RunDir, read_lines, write_json
+from ..rundir import RunDir, open_run, read_lines, write_json
 from .spec import Point, Sweep, overrides
 
 State = Literal["planned", "running", "interrupted", "finished", "stopped", "failed"]
@@ -116,7 +116,7 @@ class SweepDir:
         for trial in self.trials:
             if trial.state == "running" and trial.run:
                 run = RunDir(Path(trial.run))
-                finished = run.record.is_file() and run.read_record()["state"] == "finished"
+                finished = run.record.is_file() and open_run(run.path).read_record()["state"] == "finished"
                 trial.state = "finished" if finished else "interrupted"
                 trial.read(self.sweep)
         self.save()

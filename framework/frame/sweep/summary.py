@@ -15,7 +15,7 @@ from ..console import Console
 from ..errors import shown
 from ..figures import INK, house_style, new_figure, shorten
 from ..resolve import load_recipe
-from ..rundir import RunDir, write_bytes, write_text
+from ..rundir import open_run, write_bytes, write_text
 from ..saved_recipe import as_yaml
 from ..secrets import printable
 from .record import SweepDir, Trial
@@ -59,7 +59,7 @@ def _table(folder: SweepDir, best: Trial | None) -> Table:
 
 
 def _best_recipe(folder: SweepDir, best: Trial) -> str:
-    run = RunDir(Path(best.run or ""))
+    run = open_run(Path(best.run or ""))
     values = load_recipe(str(run.recipe)).recipe.values()
     value = f"{folder.sweep.metric} {best.value:.4f}"
     return f"# Trial {best.number} of {len(folder.trials)}: {value}; run {shown(run.path)}\n{as_yaml(values)}"

@@ -89,12 +89,24 @@ def start(
             elif unsent:  # to be uploaded in order: an earlier session would overwrite the rows of a later one
                 warn("W&B does not have all of this run's earlier part: logging offline, `frame sync` uploads both")
             else:
-                return wandb.init(mode="online", settings=settings, config=config)
+                return _begin("online", settings, config)
         except Exception as error:  # whatever it is, offline does not need the server
             warn(f"W&B could not start online: logging offline, `frame sync` uploads it later ({error})")
             tear_down()  # until then the run's id counts as taken
         mode = "offline"
-    return wandb.init(mode=mode, settings=settings, config=config)  # type: ignore[arg-type]
+    return _begin(mode, settings, config)
+
+
+def _begin(mode: str, settings: wandb.Settings, config: dict[str, Any]) -> wandb.Run:
+    """Begin a session without links in the run's folder: frame refuses folders that have some.
+
+    wandb links the log of its own process, which lies in its cache, whatever its settings say of links.
+    """
+    session = wandb.init(mode=mode, settings=settings, config=config)  # type: ignore[arg-type]
+    for log in Path(settings.root_dir).glob("wandb/*run-*/logs/debug-core.log"):
+        if log.is_symlink():
+            log.unlink(missing_ok=True)
+    return session
 
 
 def tear_down() -> None:
@@ -136,6 +148,7 @@ def session_settings(given: dict[str, Any], *, resumed: bool) -> wandb.Settings:
         x_graphql_retry_wait_max_seconds=60,
         x_graphql_timeout_seconds=30,
         silent=True,
+        symlink=False,
         console="off",
         disable_git=True,
         disable_code=True,
