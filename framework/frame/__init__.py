@@ -36,7 +36,7 @@ from .contracts import (
     Tracker,
     TrainingRun,
 )
-from .data import DataInfo, DataSplits, Image, Images, Predictions, Split, Targets, take
+from .data import DataInfo, DataSplits, Image, Images, Omission, Predictions, Split, Targets, take
 from .errors import FrameError, Problem, RunFailed, UserError, suggest
 from .figures import COLORS, house_style, new_figure, png, shorten
 from .hookspecs import hookimpl
@@ -65,12 +65,14 @@ if TYPE_CHECKING:
         PrepareImage,
         UnreadableImageError,
         fit_image,
+        is_image_name,
         opened_image,
         read_image,
         refuse_more_than_8_bits,
         shown_name,
         to_rgb,
     )
+    from .omissions import Omissions
 
 __version__ = "0.1.0"
 
@@ -107,6 +109,8 @@ __all__ = [
     "Matrix",
     "MetricName",
     "ModelComponent",
+    "Omission",
+    "Omissions",
     "OptimizerComponent",
     "Picture",
     "Predictions",
@@ -136,6 +140,7 @@ __all__ = [
     "hide_secrets",
     "hookimpl",
     "house_style",
+    "is_image_name",
     "known_secrets",
     "load_run",
     "mode_of",
@@ -162,12 +167,14 @@ _LATE = {
         "PrepareImage",
         "UnreadableImageError",
         "fit_image",
+        "is_image_name",
         "opened_image",
         "read_image",
         "refuse_more_than_8_bits",
         "shown_name",
         "to_rgb",
     ),
+    "omissions": ("Omissions",),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import time
@@ -19,6 +18,7 @@ from PIL import Image as PILImage
 
 from .components import AnalyzerComponent, HistoryAnalyzer
 from .contracts import AnalysisRun, RunHistory
+from .csv_text import csv_text
 from .errors import FrameError
 from .figures import png
 from .model_guard import untouched, withheld
@@ -167,9 +167,7 @@ def _file(name: str, ending: str) -> str:
 
 def _save_table(folder: Path, table: Table) -> dict[str, Any]:
     file = _file(table.name, "csv")
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([table.columns, *table.rows])
-    write_text(folder / file, text.getvalue())
+    write_text(folder / file, csv_text([table.columns, *table.rows]))
     rows = [list(row) for row in table.rows[:ROWS]]
     header = {"file": file, "title": table.title, "caption": table.caption, "rows_in_all": len(table.rows)}
     return {**header, "columns": list(table.columns), "rows": rows}

@@ -16,6 +16,7 @@ from torch import nn
 
 from .components import BatchTransform, TransformComponent
 from .data import DataInfo, DataSplits, Split
+from .data_checks import check_as_promised, refuse_unread
 from .device import Backend, choose_backend
 from .distributed import ALONE, World
 from .engine import Answer, Loss
@@ -86,13 +87,13 @@ def load_data(recipe: Recipe) -> DataSplits:
     """Read the recipe's data and split its validation set off."""
     with blame("dataset", recipe.dataset):
         data = recipe.dataset.component.build(data_root(recipe))
-    if not data.classes:
-        raise UserError(f"data: '{recipe.dataset.use}' has no classes; there is nothing to tell apart")
+    check_as_promised(data, recipe.dataset.use)
     if recipe.data.validation:
         try:
             data = data.with_validation(recipe.data.validation, recipe.seed)
         except ValueError as error:
             raise UserError(f"data.validation: {recipe.data.validation} cannot be split off: {error}") from error
+    refuse_unread(data, skip=recipe.data.unreadable == "skip")
     return data
 
 
@@ -207,6 +208,7 @@ def _init_from_data(parts: Parts) -> None:
     if init is None:
         return
     pipeline = _evaluation(parts.recipe, parts.data.info, parts.data.train, parts.backend)
+    pipeline = replace(pipeline, skip=parts.training.skip)
     first = epoch_order(parts.recipe.seed, 0, len(parts.data.train))[:INIT_IMAGES]
     with rng_untouched(), torch.no_grad(), blame("model", parts.recipe.model):
         init(pipeline.inputs(first.tolist()))
@@ -219,7 +221,7 @@ def _rehearse(parts: Parts) -> None:
     with rng_untouched():
         for section, pipeline in (("data.train_transforms", parts.training), ("data.eval_transforms", parts.test)):
             with blame(section):
-                images = pipeline.inputs(range(min(2, len(pipeline.split))))
+                images = pipeline.first(2)
         for pipeline in (parts.training, parts.watched, parts.test):
             pipeline.resident  # noqa: B018 - now rather than at the first epoch: there may be no room
         with blame("model", named), parts.backend.autocast():

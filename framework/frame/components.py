@@ -84,7 +84,7 @@ class SampleTransform(TransformComponent):
 
     @abstractmethod
     def build(self, data: DataInfo) -> Callable[[Image, np.random.Generator], np.ndarray]:
-        """Return `(image (H, W, C) uint8, rng) -> image`: (H, W, C), uint8, or float if it normalised by itself.
+        """Return `(image (H, W, C) uint8, rng) -> image (H, W, C) uint8`, pixels 0..255: the host normalises last.
 
         All its randomness comes from `rng`, which depends on (seed, epoch, sample) only.
         """

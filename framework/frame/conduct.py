@@ -20,6 +20,7 @@ from .compilation import compile_model
 from .console import Console, duration
 from .continuity import check_same_run
 from .data import DataSplits
+from .data_checks import lacking
 from .distributed import ALONE, World, joined, lost, place, synchronized
 from .engine import Job, train
 from .environment import describe_environment, differences
@@ -246,6 +247,10 @@ def describe(parts: Parts, console: Console) -> None:
     console.say(f"device    {parts.backend.describe()}")
     images = f"{len(data.train):,} training{validation}, {len(data.test):,} test images"
     console.say(f"data      {parts.recipe.dataset.use}: {images}, {len(data.classes)} classes")
+    for omission in data.left_out:
+        console.say(f"left out  {omission}")
+    for classes in lacking(data):
+        console.say(f"lacks     {classes}")
     console.say(f"model     {parts.recipe.model.use}: {parameters:,} parameters")
     console.say(f"steps     {steps.per_epoch:,} an epoch, {steps.total:,} in {steps.epochs} epochs")
 

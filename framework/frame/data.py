@@ -3,10 +3,12 @@ numpy by itself: plugins are listed with it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from .errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,12 +33,15 @@ class Split:
     """One part of a dataset.
 
     images: N images, each (H, W, C) uint8. targets: (N,) int64 class indices. sources: where each image is from (a file
-    name), empty where there is none.
+    name), empty where there is none. unread: the images that are known not to be readable, by number, each with a line
+    that names it and says why; their pixels are never used. The host stops at them, or leaves them out
+    (`data.unreadable`).
     """
 
     images: Images
     targets: Targets
     sources: Sequence[str] = ()
+    unread: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -44,6 +49,12 @@ class Split:
     def source(self, index: int) -> str:
         """The file that image number `index` was read from, or an empty text."""
         return self.sources[index] if self.sources else ""
+
+    def image(self, index: int) -> Any:
+        """Image number `index`, (H, W, C) uint8. Raises UserError for one of `unread`, else what its decoder raises."""
+        if index in self.unread:
+            raise UserError(self.unread[index])
+        return self.images[index]
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,21 @@ def take(split: Split, order: npt.NDArray[np.int64]) -> Split:
 
     images: Images = split.images[order] if isinstance(split.images, np.ndarray) else Subset(split.images, order)
     sources = [split.sources[i] for i in order] if split.sources else ()
-    return Split(images, split.targets[order], sources)
+    unread = {new: split.unread[old] for new, old in enumerate(order.tolist()) if old in split.unread}
+    return Split(images, split.targets[order], sources, unread)
+
+
+@dataclass(frozen=True)
+class Omission:
+    """Files or folders among the data that are not read: their kind, how many there are, and the names of a few."""
+
+    kind: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        more = ", ..." if self.count > len(self.examples) else ""
+        return f"{self.kind}: {self.count:,} ({', '.join(self.examples)}{more})"
 
 
 @dataclass(frozen=True)
@@ -74,7 +99,7 @@ class DataInfo:
     """What models, losses and transforms may know of the data.
 
     shape: (H, W, C) of one image. mean, std: per channel, of pixels scaled to [0, 1]. checksum: names these very images
-    and targets.
+    and targets. left_out: what lies among the data and is not read.
     """
 
     classes: tuple[str, ...]
@@ -83,6 +108,7 @@ class DataInfo:
     std: tuple[float, ...]
     train_size: int
     checksum: str = ""
+    left_out: tuple[Omission, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -105,10 +131,11 @@ class DataSplits:
     std: tuple[float, ...]
     checksum: str = ""
     validation: Split | None = None
+    left_out: tuple[Omission, ...] = ()
 
     @cached_property
     def info(self) -> DataInfo:
-        return DataInfo(self.classes, self.shape, self.mean, self.std, len(self.train), self.checksum)
+        return DataInfo(self.classes, self.shape, self.mean, self.std, len(self.train), self.checksum, self.left_out)
 
     def with_validation(self, fraction: float, seed: int) -> DataSplits:
         """Split a stratified part of the training set off for validation; the same part for the same seed."""

@@ -6,7 +6,7 @@ What goes wrong is handed over as data: of an exception, torch's DataLoader woul
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +47,14 @@ class Fetched:
         return replace(self, images=next(pinned), targets=next(pinned))
 
 
+def sort_out(indices: Indices, unread: Mapping[int, str]) -> tuple[Indices, tuple[Unread, ...]]:
+    """Return the numbers of a batch's images without those that are known not to be readable, and these."""
+    if not unread:
+        return indices, ()
+    lost = [index for index in indices.tolist() if index in unread]
+    return indices[~np.isin(indices, lost)], tuple(Unread(index, _one_line(unread[index])) for index in lost)
+
+
 class Fetch:
     """The images of one split in one epoch. Indexed by the numbers of a batch's images."""
 
@@ -65,16 +73,17 @@ class Fetch:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{last.filename}:{last.lineno}"
             what = "a per-sample transform" if self.transforms else "making a batch of the images"
-            return RunFailed(f"{what} failed: {_one_line(error)} ({where})")
+            return RunFailed(f"{what} failed: {_named(error)} ({where})")
 
     def read(self, indices: Indices) -> Fetched:
         """Return the images. Raises whatever a transform raises; an image that cannot be read is left out."""
         if not self.transforms and isinstance(self.split.images, np.ndarray):
-            return Fetched(self.split.images[indices], self.split.targets[indices], indices)
+            left, lost = sort_out(indices, self.split.unread)
+            return Fetched(self.split.images[left], self.split.targets[left], left, lost)
         images, read, unread = [], [], []
         for index in indices.tolist():
             try:
-                image = self.split.images[index]
+                image = self.split.image(index)
             except MemoryError:
                 raise
             except Exception as error:  # whatever a dataset's decoder raises
@@ -94,9 +103,13 @@ class Fetch:
 
     def _name(self, index: int, error: Exception) -> str:
         if isinstance(error, FrameError):
-            return " ".join(str(error).split())  # the dataset names the file itself
-        return f"{self.split.source(index) or f'image number {index}'}: cannot be read: {_one_line(error)}"
+            return _one_line(str(error))  # the dataset names the file itself
+        return f"{self.split.source(index) or f'image number {index}'}: cannot be read: {_named(error)}"
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def _named(error: Exception) -> str:
+    return _one_line(f"{type(error).__name__}: {error}")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

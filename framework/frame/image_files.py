@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import PIL.Image
 from PIL import ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from .data import Image
 
@@ -20,6 +21,8 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What PIL may take a file for, whatever its ending: its readers of other formats run programs (EPS) or are untried."""
 MAX_PIXELS = 80_000_000
 """Of one image: a few bytes can claim any number. Below PIL's own limit; decoded it takes 240 MB."""
+BITS_PER_SAMPLE = 258
+"""The tag of TIFF files."""
 TOO_LARGE = f"more than {MAX_PIXELS:,} pixels"
 
 PrepareImage: TypeAlias = Callable[[PIL.Image.Image], PIL.Image.Image]
@@ -29,6 +32,11 @@ one that is not right."""
 
 class UnreadableImageError(Exception):
     """A file that is not the image it should be; its text says why."""
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a file is read as an image, by its name: the one rule of datasets and of `frame predict`."""
+    return name.lower().endswith(IMAGE_ENDINGS)
 
 
 def shown_name(name: str | Path) -> str:
@@ -65,18 +73,32 @@ def opened_image(file: Path) -> Iterator[PIL.Image.Image]:
 
 def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
     """Return the image with three channels: grey is repeated, transparency dropped. Refuses more than 8 bits."""
+    refuse_more_than_8_bits(image)
     if image.mode == "RGB":
         return image
-    refuse_more_than_8_bits(image)
     if image.has_transparency_data:  # a palette's transparency is lost with a warning unless it is made a channel
         image = image.convert("RGBA")
     return image.convert("RGB")
 
 
 def refuse_more_than_8_bits(image: PIL.Image.Image) -> None:
-    """Raise ValueError for an image with more than 8 bits a channel."""
+    """Raise ValueError for an image, not decoded yet, with more than 8 bits a channel."""
     if image.mode.startswith(("I", "F")):  # PIL would cut such values off at 255: mostly white images
         raise ValueError(f"more than 8 bits a channel, PIL's mode {image.mode}")
+    if _bits(image) > 8:  # PIL would keep 8 of them in silence: of 12 bits in 16, an almost black image
+        raise ValueError(f"more than 8 bits a channel ({_bits(image)})")
+
+
+def _bits(image: PIL.Image.Image) -> int:
+    """Return the bits of a channel as the file has them, where its format allows more than 8: PNG, TIFF and PPM."""
+    tile = next(iter(getattr(image, "tile", ())), None)
+    if isinstance(image, TiffImageFile):
+        return max(image.tag_v2.get(BITS_PER_SAMPLE, (1,)))
+    if image.format == "PNG" and tile and ";16" in str(tile[3]):
+        return 16
+    if image.format == "PPM" and tile and isinstance(tile[3], tuple):
+        return int(tile[3][1]).bit_length()  # the largest value that a pixel may have
+    return 8
 
 
 def fit_image(image: PIL.Image.Image, size: tuple[int, int]) -> PIL.Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -108,6 +109,14 @@ class Pipeline:
         """Return images by number as the model is given them: (N, C, H, W) float; without those that are skipped."""
         images, _ = self._transformed(np.asarray(indices, dtype=np.int64), 0, skip=self.skip)
         return self.backend.order(self.normalize(images))
+
+    def first(self, count: int) -> Tensor:
+        """Return the first `count` images as the model is given them; of a split that skips, the first to be read."""
+        numbers: Iterable[int] = range(min(count, len(self.split)))
+        if self.skip:
+            read = (number for number in range(len(self.split)) if not self._fetch(0).read(np.array([number])).unread)
+            numbers = list(islice(read, count)) or numbers
+        return self.inputs(list(numbers))
 
     def _transformed(self, indices: Indices, epoch: int, *, skip: bool = False) -> tuple[Tensor, Tensor]:
         fetched = self._fetch(epoch).read(indices)

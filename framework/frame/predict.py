@@ -22,8 +22,9 @@ from .errors import UserError
 from .faults import faults_explained
 from .finished import Run
 from .heat_pictures import HeatPictures
-from .image_files import IMAGE_ENDINGS, UnreadableImageError, fit_image, read_image
+from .image_files import UnreadableImageError, fit_image, is_image_name, read_image
 from .loader import Pipeline
+from .omissions import Omissions
 
 THREADS = 8
 """That decode images at most."""
@@ -91,29 +92,30 @@ def _answered(network: Network, pipeline: Pipeline) -> np.ndarray:
     return logits.float().softmax(1).cpu().numpy()
 
 
-def image_files(names: Iterable[str], listed: Iterable[str], unread: Unread) -> Iterator[str]:
+def image_files(names: Iterable[str], listed: Iterable[str], unread: Unread, left_out: Omissions) -> Iterator[str]:
     """Yield the files that these names mean: a file, a folder's images at any depth, a pattern, or `-`: those `listed`.
 
-    Hidden files and folders are passed over. A folder's files come as the disk has them, in no order.
+    Hidden files and folders are passed over; left_out counts what else of a folder is: files with other endings, and
+    links to folders. A folder's files come as the disk has them, in no order.
     """
     for name in names:
         if not name:
             continue
         if name == "-":
-            yield from image_files((line.rstrip("\r\n") for line in listed), (), unread)
+            yield from image_files((line.rstrip("\r\n") for line in listed), (), unread, left_out)
         elif Path(name).is_dir():
-            yield from _below(name, unread)
+            yield from _below(name, unread, left_out)
         elif has_magic(name) and not Path(name).exists():
             matches = iglob(name, recursive=True)  # noqa: PTH207 - any pattern, from any root
             if (first := next(matches, None)) is None:
                 unread(name, "no file fits this pattern")
                 continue
-            yield from image_files((match for part in ([first], matches) for match in part), (), unread)
+            yield from image_files((match for part in ([first], matches) for match in part), (), unread, left_out)
         else:
             yield name
 
 
-def _below(folder: str, unread: Unread) -> Iterator[str]:
+def _below(folder: str, unread: Unread, left_out: Omissions) -> Iterator[str]:
     waiting = [folder]
     while waiting:
         place = waiting.pop()
@@ -124,7 +126,11 @@ def _below(folder: str, unread: Unread) -> Iterator[str]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-                    elif entry.name.lower().endswith(IMAGE_ENDINGS):
+                    elif entry.is_dir():
+                        left_out.add("linked folders", entry.path)
+                    elif is_image_name(entry.name):
                         yield entry.path
+                    else:
+                        left_out.add_file(entry.path)
         except OSError as error:
             unread(place, error.strerror or str(error))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from .data import Split
 from .errors import UserError
-from .fetch import Fetched
+from .fetch import Fetched, sort_out
 from .randomness import Indices
 
 SHARE = 0.5
@@ -20,14 +21,19 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Resident:
-    """A split on the device. images: (N, H, W, C) uint8. targets: (N,) int64. Indexed by the numbers of a batch."""
+    """A split on the device. images: (N, H, W, C) uint8. targets: (N,) int64. Indexed by the numbers of a batch.
+
+    unread: as of `Split`.
+    """
 
     images: Tensor
     targets: Tensor
+    unread: Mapping[int, str] = field(default_factory=dict)
 
     def __getitem__(self, indices: Indices) -> Fetched:
+        indices, lost = sort_out(indices, self.unread)
         at = torch.from_numpy(indices).to(self.images.device, non_blocking=True)
-        return Fetched(self.images.index_select(0, at), self.targets.index_select(0, at), indices)
+        return Fetched(self.images.index_select(0, at), self.targets.index_select(0, at), indices, lost)
 
 
 def settle(split: Split, device: torch.device, *, must: bool) -> Resident | None:
@@ -49,7 +55,7 @@ def settle(split: Split, device: torch.device, *, must: bool) -> Resident | None
 def hold(split: Split, device: torch.device) -> Resident:
     """Move a split to a device."""
     images = torch.from_numpy(np.asarray(split.images))
-    return Resident(images.to(device), torch.from_numpy(split.targets).to(device))
+    return Resident(images.to(device), torch.from_numpy(split.targets).to(device), split.unread)
 
 
 def free_memory(device: torch.device) -> int:

@@ -76,7 +76,7 @@ class DataSettings(Settings):
     unreadable: Literal["stop", "skip"] = "stop"
     """What to do where a training image cannot be read: stop the run, or leave the image out of its batch, with a
     warning and their number in run.json. Images of the test or validation set always stop it: results over fewer images
-    do not compare. So does what the dataset itself refuses at the start."""
+    do not compare."""
     pipeline: Literal["auto", "device", "workers"] = "auto"
     """Where batches are made. device: gathered from one array, which stays on an accelerator; there are batched
     transforms only. workers: read by processes (`data.workers`), image by image. auto: the first where images,

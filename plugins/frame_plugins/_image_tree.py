@@ -15,11 +15,13 @@ import PIL.Image
 from frame import (
     IMAGE_ENDINGS,
     Image,
+    Omissions,
     PrepareImage,
     Problem,
     Targets,
     UnreadableImageError,
     UserError,
+    is_image_name,
     opened_image,
     read_image,
     refuse_more_than_8_bits,
@@ -29,37 +31,68 @@ from frame import (
 )
 
 MAX_LEVELS = 40
-NAMED_ERRORS = 5
 CHUNK = 256
 TINY_FILE_BYTES = 8_000
 MAX_THREADS = 8
 
 
-def images_by_class(root: Path, part: str) -> dict[str, list[str]]:
+def images_by_class(root: Path, part: str, left_out: Omissions) -> dict[str, list[str]]:
     """Return the class folders of `root/part`, each with its images' names, relative to `root` and sorted.
 
-    Hidden files and folders are passed over, so are files that are no images; class folders may have folders in them.
-    Raises UserError for what cannot be looked through.
+    Class folders may have folders in them. Hidden files and folders are passed over; left_out counts what else is not
+    read: files that are no images or lie in no class folder, and links to folders within one. Raises UserError for
+    what cannot be looked through.
     """
     top = root / part
     try:
         _refuse_endless(top)
-        names = sorted(place.name for place in top.iterdir() if place.is_dir() and not _hidden(place.name))
-        return {name: sorted(_images_below(root, top / name)) for name in names}
+        found = sorted(place for place in top.iterdir() if not _hidden(place.name))
+        for place in found:
+            if not place.is_dir():
+                _leave_out(f"{part}/{place.name}", left_out)
+        return {place.name: sorted(_images_below(root, place, left_out)) for place in found if place.is_dir()}
     except OSError as error:
         raise UserError(f"{shown(error.filename or top)}: cannot be read: {error.strerror}") from error
 
 
-def _images_below(root: Path, folder: Path) -> Iterator[str]:
+def note_others(root: Path, parts: Sequence[str], left_out: Omissions) -> None:
+    """Count the folders beside those of the parts, and the images that lie loose among them."""
+    try:
+        for place in sorted(root.iterdir()):
+            if _hidden(place.name) or place.name in parts:
+                continue
+            if place.is_dir():
+                left_out.add(f"folders beside {', '.join(parts)}", place.name)
+            elif is_image_name(place.name):
+                _leave_out(place.name, left_out)
+    except OSError as error:
+        raise UserError(f"{shown(error.filename or root)}: cannot be read: {error.strerror}") from error
+
+
+def _images_below(root: Path, folder: Path, left_out: Omissions) -> Iterator[str]:
     _refuse_endless(folder)
     for place, folders, files in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not _hidden(name)]  # os.walk goes only into what is left here
+        # os.walk goes only into what is left here, and not into links; sorted, so that the examples are the same ones
+        folders[:] = sorted(name for name in folders if not _hidden(name))
         inside = Path(place).relative_to(root)
         if len(inside.parts) > MAX_LEVELS:
             raise UserError(f"{shown(folder)}: has more than {MAX_LEVELS} levels of folders in it")
-        for name in files:
-            if name.lower().endswith(IMAGE_ENDINGS) and not _hidden(name):
+        for name in folders:
+            if os.path.islink(os.path.join(place, name)):  # noqa: PTH114, PTH118 - a Path for each takes longer
+                left_out.add("linked folders", f"{inside.as_posix()}/{name}")
+        for name in sorted(files):
+            if is_image_name(name) and not _hidden(name):
                 yield _text(root, f"{inside.as_posix()}/{name}")
+            elif not _hidden(name):
+                left_out.add_file(f"{inside.as_posix()}/{name}")
+
+
+def _leave_out(name: str, left_out: Omissions) -> None:
+    """Count a file that lies in no class folder."""
+    if is_image_name(name):
+        left_out.add("images in no class folder", name)
+    else:
+        left_out.add_file(name)
 
 
 def _raise(error: OSError) -> None:
@@ -102,46 +135,48 @@ def names_and_targets(images: Mapping[str, Sequence[str]], classes: Sequence[str
     return [name for names in files for name in names], targets
 
 
-def decode_images(root: Path, names: Sequence[str], size: tuple[int, int], prepare: PrepareImage) -> Image:
-    """Return all images (N, H, W, 3) uint8, `size` being (H, W). Raises UserError that names those it cannot read."""
-    images = np.empty((len(names), *size, 3), np.uint8)
+def decode_images(
+    root: Path, names: Sequence[str], size: tuple[int, int], prepare: PrepareImage
+) -> tuple[Image, dict[int, str]]:
+    """Return all images (N, H, W, 3) uint8, `size` being (H, W), and those that cannot be read, as `Split.unread`."""
+    images = np.zeros((len(names), *size, 3), np.uint8)
 
     def decode(number: int) -> None:
         images[number] = read_image(root / names[number], prepare)
 
-    _for_each(root, names, decode)
-    return images
+    return images, _for_each(root, names, decode)
 
 
-def check_headers(root: Path, names: Sequence[str]) -> None:
-    """Raise UserError that names the files that start as no usable image. It does not notice one cut off later on."""
+def check_headers(root: Path, names: Sequence[str]) -> dict[int, str]:
+    """Return the files that start as no usable image, as `Split.unread`. It does not notice one cut off later on."""
 
     def check(number: int) -> None:
         with opened_image(root / names[number]) as image:
             refuse_more_than_8_bits(image)
 
-    _for_each(root, names, check)
+    return _for_each(root, names, check)
 
 
-def _for_each(root: Path, names: Sequence[str], act: Callable[[int], None]) -> None:
-    def some(start: int) -> list[str]:
-        errors = []
+def _for_each(root: Path, names: Sequence[str], act: Callable[[int], None]) -> dict[int, str]:
+    """Do something with each file; return those that cannot be read, by number, with the reason."""
+
+    def some(start: int) -> dict[int, str]:
+        errors = {}
         for number in range(start, min(start + CHUNK, len(names))):
             try:
                 act(number)
             except UnreadableImageError as error:
-                errors.append(f"{shown(names[number])} ({error})")
+                errors[number] = _unusable(root, names[number], error)
         return errors
 
     with warnings.catch_warnings(), ThreadPoolExecutor(_threads(root, names)) as pool:
         warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)  # PIL's word for too many pixels
-        errors = [error for errors in pool.map(some, range(0, len(names), CHUNK)) for error in errors]
-    if errors:
-        more = f" and {len(errors) - NAMED_ERRORS} more" if len(errors) > NAMED_ERRORS else ""
-        raise UserError(
-            f"{root}: {len(errors)} of {len(names)} images cannot be used: {', '.join(errors[:NAMED_ERRORS])}{more}; "
-            "replace them or take them out"
-        )
+        found = pool.map(some, range(0, len(names), CHUNK))
+        return {number: text for errors in found for number, text in errors.items()}
+
+
+def _unusable(root: Path, name: str, error: UnreadableImageError) -> str:
+    return f"{shown(root / name)}: cannot be used: {error}"
 
 
 def _threads(root: Path, names: Sequence[str]) -> int:
@@ -166,4 +201,4 @@ class LazyImages:
         try:
             return read_image(self.root / self.names[index], self.prepare)
         except UnreadableImageError as error:
-            raise UserError(f"{shown(self.root / self.names[index])}: cannot be used: {error}") from error
+            raise UserError(_unusable(self.root, self.names[index], error)) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +23,8 @@ def _names_its_class(step: dict[str, Any]) -> dict[str, Any]:
 
 Step = Annotated[dict[str, Any], AfterValidator(_names_its_class)]
 """One step of a pipeline: `use` names the library's class, the other keys are its arguments."""
+
+ADVICE = "leave it out; every transform gives uint8, 0..255, and the host normalises last (data.normalize)"
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,18 @@ class Library:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Applies a library's pipeline: `(image (H, W, C) uint8, rng) -> image (H', W', C')`.
+    """Applies a library's pipeline: `(image (H, W, C) uint8, rng) -> image (H', W', C') uint8`.
 
-    What the library refuses, such as a crop larger than the image, becomes a UserError.
+    What the library refuses, such as a crop larger than the image, becomes a UserError. So do pixels that are not
+    uint8: the host would take them for 0..255 and normalise them, beside images that the step has left alone.
+
+    steps: the library's transforms. alone: applies one of them, whatever its probability, to (H, W, C) uint8.
     """
 
     library: str
     apply: Callable[[Image, np.random.Generator], Any]
+    steps: Sequence[Any]
+    alone: Callable[[Any, Image], np.ndarray]
 
     def __call__(self, image: Image, rng: np.random.Generator) -> np.ndarray:
         import numpy as np
@@ -87,7 +94,34 @@ class Pipeline:
                 f"{self.library}: the pipeline ends with {type(changed).__name__}, not with an image (H, W, C);"
                 " leave out steps that convert to other types: the host makes the tensors"
             )
+        if changed.dtype != np.uint8:
+            raise UserError(self._not_uint8(image, changed.dtype))
         return changed
+
+    def _not_uint8(self, image: Image, found: np.dtype[Any]) -> str:
+        """Say which step it was that gave other pixels."""
+        import numpy as np
+
+        if image.dtype != np.uint8:
+            return f"{self.library}: is given {image.dtype} pixels: the transform before it must return uint8, 0..255"
+        for step in _leaves(self.steps):
+            try:
+                dtype = self.alone(step, image).dtype
+            except Exception:  # noqa: S112 - not the first step that another one makes possible
+                continue
+            if dtype != np.uint8:
+                return f"{self.library}: {type(step).__name__} gives {dtype} pixels: {ADVICE}"
+        return f"{self.library}: the pipeline gives {found} pixels: {ADVICE}"
+
+
+def _leaves(steps: Sequence[Any]) -> Iterator[Any]:
+    """Yield the steps, those inside others (OneOf, RandomApply) too."""
+    for step in steps:
+        inner = getattr(step, "transforms", None)
+        if inner:
+            yield from _leaves(list(inner))
+        else:
+            yield step
 
 
 def mean_pixel(data: DataInfo) -> tuple[int, ...]:

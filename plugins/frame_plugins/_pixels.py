@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from frame import UserError
 
 if TYPE_CHECKING:
     from frame import Images, Split
@@ -21,22 +23,38 @@ def checksum(classes: Sequence[str], *splits: Split) -> str:
         for values in (np.ascontiguousarray(split.images), np.ascontiguousarray(split.targets)):
             digest.update(f"{values.dtype} {values.shape}".encode())
             digest.update(values.data)
+        if split.unread:
+            digest.update(f"without {sorted(split.unread)}".encode())
     return digest.hexdigest()
 
 
-def mean_and_std(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def mean_and_std(images: Images, unread: dict[int, str] | None = None) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each channel, of pixels scaled to [0, 1].
 
     Of more than 2,000 images it takes 2,000, spread evenly: always the same, and all classes where those are sorted.
+    unread: as of `Split`, the images to leave out; one that then proves not to be readable is added. Raises UserError
+    where none is left.
     """
+    unread = {} if unread is None else unread
     numbers = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(int)
     count = 0
-    total = squares = np.zeros(images[0].shape[-1], np.int64)  # whole numbers: exact, in any order
-    for number in numbers:
-        pixels = images[int(number)].reshape(-1, len(total)).astype(np.int64)  # (H * W, C)
+    total: Any = 0  # whole numbers: exact, in any order
+    squares: Any = 0
+    for number in numbers.tolist():
+        if number in unread:
+            continue
+        try:
+            image = images[number]
+        except UserError as error:
+            unread[number] = str(error)
+            continue
+        pixels = image.reshape(-1, image.shape[-1]).astype(np.int64)  # (H * W, C)
         count += len(pixels)
         total = total + pixels.sum(axis=0)
         squares = squares + (pixels**2).sum(axis=0)
+    if not count:
+        first = next(iter(unread.values()), "there is none")
+        raise UserError(f"none of the {len(images):,} training images can be read; the first: {first}")
     mean = total / count
     # a channel that never changes would make it 0, and normalising divides by it
     std = np.sqrt((squares / count - mean**2).clip(min=1))

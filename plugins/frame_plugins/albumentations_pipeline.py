@@ -37,13 +37,17 @@ class Albumentations(SampleTransform):
         classes = {name: value for name, value in vars(albumentations).items() if isclass(value)}
         transforms = {name: value for name, value in classes.items() if issubclass(value, kinds) and value not in kinds}
         steps = Library("albumentations", transforms, _create).build(self.pipeline, data)
-        return Pipeline("albumentations", _Seeded(albumentations.Compose(steps)))
+        return Pipeline("albumentations", _Seeded(albumentations.Compose(steps)), steps, _alone)
 
 
 def _create(transform: type, arguments: dict[str, Any]) -> Any:
     # Where a class checks its arguments it only warns of some mistakes and takes its defaults, unless it is strict.
     strict = {"strict": True} if "InitSchema" in vars(transform) else {}
     return transform(**arguments, **strict)
+
+
+def _alone(step: Any, image: Image) -> Any:
+    return step(image=image, force_apply=True)["image"]
 
 
 @dataclass(frozen=True)

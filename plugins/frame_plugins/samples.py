@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Image, Picture, hookimpl, shorten
+from frame import (
+    AnalysisRun,
+    AnalyzerComponent,
+    AnalyzerResult,
+    Component,
+    Image,
+    Picture,
+    Split,
+    UserError,
+    hookimpl,
+    shorten,
+)
 
 from ._figures import image_grid
 
@@ -28,11 +41,13 @@ class Samples(AnalyzerComponent):
         import numpy as np
 
         train = run.data.train
-        indices = spread(train.targets, self.count, run.seed)
-        originals = [np.asarray(train.images[index]) for index in indices]
+        indices, originals = readable(train, spread(train.targets, self.count, run.seed))
         augmented = run.training_pixels(indices, self.epoch)  # (N, H, W, C) uint8
         names = [shorten(run.data.classes[train.targets[index]], 20) for index in indices]
-        notes = () if len(indices) == self.count else (f"The training set has {len(indices)} images only.",)
+        wanted = min(self.count, len(train))
+        notes = [] if wanted == self.count else [f"The training set has {wanted} images only."]
+        if lost := wanted - len(indices):
+            notes.append(f"{lost} of the samples that were drawn cannot be read and are left out.")
         if all(map(np.array_equal, originals, augmented)):
             title, pairs = "Training samples", originals
             caption = "Training samples with their classes. The recipe's transforms leave them as they are."
@@ -44,7 +59,7 @@ class Samples(AnalyzerComponent):
                 f"in epoch {self.epoch + 1}."
             )
         picture = Picture("samples", "Training samples", image_grid(pairs, names, title=title), caption)
-        return AnalyzerResult("Training samples", figures=(picture,), notes=notes)
+        return AnalyzerResult("Training samples", figures=(picture,), notes=tuple(notes))
 
 
 def spread(targets: Targets, count: int, seed: int) -> list[int]:
@@ -58,6 +73,17 @@ def spread(targets: Targets, count: int, seed: int) -> list[int]:
     queues = [rng.permutation(np.flatnonzero(targets == c)).tolist() for c in classes]
     turns = [queue[turn] for turn in range(count) for queue in queues if turn < len(queue)]
     return turns[:count]
+
+
+def readable(train: Split, indices: Sequence[int]) -> tuple[list[int], list[np.ndarray]]:
+    """Return the numbers of those images that can be read, and them: with `data.unreadable: skip` there are others."""
+    import numpy as np
+
+    images = {}
+    for index in indices:
+        with suppress(UserError):
+            images[index] = np.asarray(train.image(index))
+    return list(images), list(images.values())
 
 
 def beside(left: Image, right: Image) -> np.ndarray:

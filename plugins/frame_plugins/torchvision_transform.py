@@ -34,7 +34,7 @@ class TorchvisionTransform(SampleTransform):
             name: value for name, value in classes.items() if issubclass(value, v2.Transform) and value != v2.Transform
         }
         steps = Library("torchvision", transforms, _create).build(self.pipeline, data)
-        return Pipeline("torchvision", _Seeded(v2.Compose(steps)))
+        return Pipeline("torchvision", _Seeded(v2.Compose(steps)), steps, _alone)
 
 
 def _create(transform: type, arguments: dict[str, Any]) -> Any:
@@ -51,6 +51,12 @@ def _dtype(name: str) -> Any:
     if not isinstance(dtype, torch.dtype):
         raise ValueError(f"'{name}' is no dtype; write uint8 or float32")
     return dtype
+
+
+def _alone(step: Any, image: Image) -> Any:
+    import numpy as np
+
+    return _Seeded(step)(image, np.random.default_rng(0))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,25 @@ def image_tree(root: Path) -> None:
                 Image.fromarray(pixels).save(root / split / name / f"{index}.png")
 
 
+SHORT = """
+from frame import DatasetComponent, DataSplits, Split, hookimpl
+
+
+class Short(DatasetComponent):
+    def build(self, root):
+        import numpy as np
+
+        images, targets = np.zeros((4, 8, 8, 3), np.uint8), np.arange(4) % 2
+        train, test = Split(images, targets, ["a", "b", "c"]), Split(images, targets[:3])
+        return DataSplits(train, test, ("cat", "dog"), (8, 8, 3), (0.5,) * 3, (0.3,) * 3)
+
+
+@hookimpl
+def frame_components():
+    return {"short": Short}
+"""
+
+
 def shell(command: str, epoch: int = 1) -> str:
     return f"callbacks=[{{use: shell, epoch: {epoch}, command: '{command}'}}]"
 
@@ -145,6 +164,59 @@ def test_a_test_image_that_cannot_be_read_stops_the_run_always(cli, tmp_path):
     (line,) = result.err.splitlines()
     assert "pets/test/dog/1.png: cannot be used: not an image. Put it right" in line
     assert "results over fewer images do not compare" in line
+
+
+@pytest.mark.parametrize("use", ["image_folder", "lazy_folder"])
+def test_an_image_that_is_cut_off_means_the_same_however_much_data_there_is(cli, tmp_path, use):
+    image_tree(tmp_path / "pets")
+    cut = tmp_path / "pets" / "train" / "cat" / "0.png"
+    content = cut.read_bytes()
+    cut.write_bytes(content[:-200])  # its header is whole: of much data, only the statistics notice it at the start
+    settings = (FAULTY, f"data.use={use}", *LAZY[1:], "analyzers=[{use: samples, count: 14}]")
+    stopped = cli("run", *settings)
+    assert stopped.code == 2
+    assert stopped.err.splitlines()[0] == (
+        "error: data: 1 of 14 training images cannot be used; replace them or take them out, or leave them out with "
+        "data.unreadable=skip:"
+    )
+    assert f"error: data: {cut}: cannot be used: " in stopped.err
+    result = cli("run", *settings, "data.unreadable=skip")
+    assert result.code == 0, result.err
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"warning: {cut}: cannot be used: ")
+    assert "skipped   1 training image that could not be read" in result.out
+    run = only_run(tmp_path)
+    assert record(run)["skipped_images"] == 1
+    assert "1 of the samples that were drawn cannot be read" in (run / "analysis/samples/result.json").read_text()
+    (tmp_path / "pets" / "test" / "dog" / "1.png").write_text("x")
+    result = cli("run", *settings, "data.unreadable=skip")
+    assert result.code == 2
+    assert "1 of 6 test images cannot be used; replace them or take them out:" in result.err
+
+
+def test_the_same_run_whether_images_are_in_memory_or_not(cli, tmp_path):
+    image_tree(tmp_path / "pets")
+    (tmp_path / "pets" / "train" / "cat" / "3.png").write_text("x")
+    size = {"image_folder": ("data.image_size=16",), "lazy_folder": ()}
+    runs = []
+    for use, more in size.items():
+        settings = (FAULTY, f"data.use={use}", *LAZY[1:], "data.unreadable=skip", *more, "--out", use)
+        assert cli("run", *settings).code == 0
+        (run,) = (tmp_path / use / "faulty").iterdir()
+        runs.append(run)
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert len({(run / name).read_bytes() for run in runs}) == 1
+
+
+def test_a_split_whose_parts_are_of_different_lengths_is_refused(cli, tmp_path):
+    (tmp_path / "short.py").write_text(SHORT)
+    (tmp_path / "short.yaml").write_text(f"extends: {FAULTY}\nplugins: [./short.py]\ndata: {{use: short}}\n")
+    done = cli("run", "short.yaml")
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        "error: data: 'short': its training part has 4 images and 3 sources: it needs as many, or none",
+        "error: data: 'short': its test part has 4 images and 3 targets: it needs one an image",
+    ]
 
 
 TRAINING = "lower data.batch_size (now 128; half of it with train.accumulate=2 takes the same steps)"

@@ -115,7 +115,13 @@ class TestEvaluate:
         done = cli("evaluate", run, "--json")
         assert done.code == 0, done.err
         found = json.loads(done.out)
-        assert found == {"run": str(run), "images": 360, "loss": last["test/loss"], "accuracy": last["test/acc"]}
+        assert found == {
+            "run": str(run),
+            "images": 360,
+            "loss": last["test/loss"],
+            "accuracy": last["test/acc"],
+            "lacks": [],
+        }
         assert found["accuracy"] == record(run)["test_accuracy"]
         assert cli("evaluate", run).out == (
             f"360 test images  loss {found['loss']:.4f}  accuracy {found['accuracy']:.2%}\n"
@@ -143,6 +149,41 @@ class TestEvaluate:
         done = cli("evaluate", run, f"data.root={other}")
         assert done.code == 2
         assert done.err == ("error: data: has other classes than the run: it lacks 'b'; the model does not know 'z'\n")
+
+    def test_what_is_left_out_and_classes_without_images_are_named(self, cli, tmp_path, recipe_file):
+        images = images_of(tmp_path / "one", ["a", "b", "c"])
+        shutil.rmtree(images / "test" / "b")
+        (images / "train" / "a" / "more.jfif").touch()
+        (images / "valid").mkdir()
+        recipe = recipe_file(
+            f"extends: {TINY}\ndata: {{use: image_folder, image_size: 8, root: one}}\ntrain: {{epochs: 1}}\n"
+        )
+        done = cli("run", recipe)
+        assert done.code == 0
+        said = [line for line in done.out.splitlines() if line.startswith(("left out", "lacks"))]
+        assert said == [
+            "left out  folders beside train, test, val: 1 (valid)",
+            "left out  .jfif files: 1 (train/a/more.jfif)",
+            "lacks     no test image of 'b'",
+        ]
+        (run,) = (tmp_path / "runs" / "tiny").iterdir()
+        found = json.loads((run / "data.json").read_text())["left_out"]
+        assert found[1] == {"kind": ".jfif files", "count": 1, "examples": ["train/a/more.jfif"]}
+        page = (run / "report.html").read_text()
+        assert ".jfif files: 1 (train/a/more.jfif)." in page
+        assert "No test image of b: the results say nothing of it." in page
+        done = cli("evaluate", run, "--json")
+        assert json.loads(done.out)["lacks"] == ["b"]
+        assert done.err.splitlines() == [
+            "left out: folders beside train, test, val: 1 (valid)",
+            "left out: .jfif files: 1 (train/a/more.jfif)",
+            "warning: no test image of 'b': the result says nothing of them",
+        ]
+        older = json.loads((run / "data.json").read_text())
+        del older["left_out"]
+        (run / "data.json").write_text(json.dumps(older))  # as frame 0.1 wrote it
+        assert cli("evaluate", run).code == 0
+        assert cli("report", run).code == 0
 
     def test_classes_are_compared_by_name(self):
         targets = np.array([0, 1, 2, 2])

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from frame import Split, fit_image, load_run
+from frame import Omissions, Split, fit_image, load_run
 from frame.predict import image_files, predict
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
@@ -130,7 +130,7 @@ def test_grey_data_gets_grey_images(cli, tmp_path):
 
 def test_a_list_without_an_end_is_answered_as_it_comes(run, tmp_path):
     lines = itertools.repeat(f"{tmp_path / 'data' / 'test' / 'ant' / '0.png'}\n")
-    answers = predict(load_run(run), image_files(["-"], lines, print), 1, print)
+    answers = predict(load_run(run), image_files(["-"], lines, print, Omissions()), 1, print)
     assert len({answer.top[0][0] for answer in itertools.islice(answers, 1_200)}) == 1  # more than two batches
 
 
@@ -138,7 +138,32 @@ def test_hidden_files_and_other_files_of_a_folder_are_passed_over(tmp_path):
     for name in ("a/b/one.JPG", "a/.hidden.png", "a/.git/two.png", "a/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert list(image_files([str(tmp_path)], (), print)) == [str(tmp_path / "a/b/one.JPG")]
+    (tmp_path / "a/b/up.png").symlink_to(tmp_path / "a")
+    left_out = Omissions()
+    assert list(image_files([str(tmp_path)], (), print, left_out)) == [str(tmp_path / "a/b/one.JPG")]
+    assert {str(one) for one in left_out.found()} == {
+        f".txt files: 1 ({tmp_path}/a/notes.txt)",
+        f"linked folders: 1 ({tmp_path}/a/b/up.png)",
+    }
+
+
+def test_a_table_survives_any_name_and_runs_in_no_spreadsheet(cli, run, tmp_path):
+    image = (tmp_path / "data" / "test" / "ant" / "0.png").read_bytes()
+    names = ["two\nlines.png", "=1+1.png", "@x.png", "a,b.png", '"q".png', "plain.png"]
+    for name in names:
+        (tmp_path / name).write_bytes(image)
+    (tmp_path / "notes.txt").touch()
+    done = cli("predict", run, *names, "--csv", "--top", "1")
+    assert done.code == 0, done.err
+    table = list(csv.DictReader(io.StringIO(done.out)))
+    assert [row["file"] for row in table] == ["two\nlines.png", "'=1+1.png", "'@x.png", *names[3:]]
+    assert len({row["probability_1"] for row in table}) == 1
+    text = cli("predict", run, names[0], "--top", "1").out
+    assert text.startswith("'two\\nlines.png'  ")
+    assert cli("predict", run, tmp_path / "data", "--top", "1").err == ""
+    (tmp_path / "data" / "test" / "notes.txt").touch()
+    done = cli("predict", run, "data", "--top", "1")
+    assert (done.code, done.err) == (0, "left out: .txt files: 1 (data/test/notes.txt)\n")
 
 
 def test_each_image_that_could_be_read_gets_a_picture_of_its_heat(cli, tmp_path):

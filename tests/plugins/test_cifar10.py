@@ -13,6 +13,7 @@ import pytest
 from torchvision.datasets import CIFAR10
 
 from frame import UserError
+from frame.data_checks import refuse_unread
 from frame_plugins.cifar10 import CLASSES, Cifar10, frame_components, original
 
 TRAIN_BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
@@ -156,8 +157,15 @@ def test_tree_without_test_part_is_refused(tmp_path):
 
 def test_images_of_another_size_are_refused(tmp_path):
     write_tree(tmp_path, size=(28, 30))
-    with pytest.raises(UserError, match=r"20 of 20 .*airplane/0000\.png \(30x28 pixels, not 32x32\).* and 15 more"):
-        Cifar10().build(tmp_path)
+    data = Cifar10().build(tmp_path)
+    with pytest.raises(UserError) as caught:
+        refuse_unread(data, skip=False)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("data: 20 of 20 training images cannot be used; ")
+    assert lines[1].endswith("airplane/0000.png: cannot be used: 30x28 pixels, not 32x32")
+    assert lines[6] == "data: and 15 more"
+    with pytest.raises(UserError, match="20 of 20 training images cannot be used"):
+        refuse_unread(data, skip=True)  # none is left
 
 
 @pytest.mark.parametrize("subfolder", ["", "cifar10"])

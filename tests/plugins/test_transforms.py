@@ -135,13 +135,54 @@ def test_torchvision_takes_enumerations_and_dtypes_by_name():
             {"use": "Resize", "size": [16, 16], "interpolation": "nearest"},
             {"use": "AutoAugment", "policy": "cifar10"},
             {"use": "ToDtype", "dtype": "float32", "scale": True},
-            {"use": "Normalize", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+            {"use": "ToDtype", "dtype": "uint8", "scale": True},
         ],
     )
     image = apply(IMAGE, np.random.default_rng(0))
     assert image.shape == (16, 16, 3)
-    assert image.dtype == np.float32
-    assert -1 <= image.min() < 0 < image.max() <= 1
+    assert image.dtype == np.uint8
+
+
+FLOATS = {"use": "ToDtype", "dtype": "float32", "scale": True}
+
+
+@pytest.mark.parametrize(
+    ("component", "pipeline", "named"),
+    [
+        (Albumentations, [{"use": "ToFloat", "p": 0.5}], "ToFloat gives float32"),
+        (Albumentations, [{"use": "HorizontalFlip"}, {"use": "Normalize"}], "Normalize gives float32"),
+        (
+            Albumentations,
+            [{"use": "OneOf", "transforms": [{"use": "ToFloat", "p": 0.1}], "p": 0.5}],
+            "ToFloat gives float32",
+        ),
+        (TorchvisionTransform, [{"use": "RandomHorizontalFlip"}, FLOATS], "ToDtype gives float32"),
+        (TorchvisionTransform, [{"use": "RandomApply", "p": 0.3, "transforms": [FLOATS]}], "ToDtype gives float32"),
+        (TorchvisionTransform, [{"use": "ToDtype", "dtype": "int32"}], "ToDtype gives int32"),
+    ],
+)
+def test_a_step_that_gives_other_pixels_than_uint8_is_named_at_the_first_image_it_does_so(component, pipeline, named):
+    apply = build(component, pipeline)
+    refused = []
+    for seed in range(100):
+        try:
+            assert apply(IMAGE, np.random.default_rng(seed)).dtype == np.uint8
+        except UserError as error:
+            refused.append(str(error))
+    library = "albumentations" if component is Albumentations else "torchvision"
+    assert set(refused) == {
+        f"{library}: {named} pixels: leave it out; every transform gives uint8, 0..255, and the host normalises last "
+        "(data.normalize)"
+    }
+
+
+@pytest.mark.parametrize(
+    ("component", "flip"), [(Albumentations, "HorizontalFlip"), (TorchvisionTransform, "RandomHorizontalFlip")]
+)
+def test_pixels_that_come_as_floats_are_the_fault_of_the_transform_before(component, flip):
+    apply = build(component, [{"use": flip}])
+    with pytest.raises(UserError, match="is given float32 pixels: the transform before it must return uint8"):
+        apply(IMAGE.astype(np.float32), np.random.default_rng(0))
 
 
 def test_torchvision_takes_mirrored_and_read_only_images():

@@ -15,20 +15,24 @@ DEVICE = click.option("--device", metavar="NAME", help="Compute on cpu, mps, cud
 @click.command(short_help="Measure a finished run on a test set again.")
 @RUN
 @OVERRIDES
-@click.option("--json", "as_json", is_flag=True, help="Print an object: run, images, loss, accuracy.")
+@click.option("--json", "as_json", is_flag=True, help="Print an object: run, images, loss, accuracy, lacks.")
 @DEVICE
 @TRUST
 def evaluate(run: Path, overrides: tuple[str, ...], *, as_json: bool, device: str | None, trust: bool) -> None:
     """Print loss and accuracy of the finished RUN (its folder) on its test set, or on another of the same classes.
 
-    KEY=VALUE names the other data: data.root=FOLDER, data.use=..., data.eval_transforms=... Nothing is written.
+    KEY=VALUE names the other data: data.root=FOLDER, data.use=..., data.eval_transforms=... Nothing is written. Classes
+    that it has no test image of are named on standard error, so is what is left out of its folders.
     """
+    from ..data_checks import named
     from ..finished import open_changed, refuse_others
     from ..jsonfile import to_json
     from ..reevaluate import measure
 
     refuse_others(overrides, "data.")
-    found = measure(open_changed(run, [*overrides, *on(device)], trust=trust))
+    found = measure(open_changed(run, [*overrides, *on(device)], trust=trust), lambda text: echo(text, err=True))
+    if found["lacks"]:
+        echo(f"warning: no test image of {named(found['lacks'])}: the result says nothing of them", err=True)
     if as_json:
         echo(to_json({"run": str(run), **found}))
     else:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,10 +38,12 @@ def predict(
 
     IMAGE is a file, a folder, a pattern such as 'photos/**/*.jpg', or - for a list on standard input, a name a line.
     They are read in batches, as many as there may be. Those that cannot be read are named and skipped; the exit code
-    is 1 then.
+    is 1 then. What lies in a folder and is no image by its ending is counted.
     """
     from ..finished import open_changed
     from ..heat_pictures import heat_pictures
+    from ..image_files import shown_name
+    from ..omissions import Omissions
     from ..predict import image_files
     from ..predict import predict as answers
 
@@ -52,31 +52,36 @@ def predict(
     def unread(name: str, reason: str) -> None:
         nonlocal skipped
         skipped += 1
-        echo(f"skipped: {name}: {reason}", err=True)
+        echo(f"skipped: {shown_name(name)}: {reason}", err=True)
 
     opened = open_changed(run, on(device), trust=trust)
     pictures = heat_pictures(opened.loaded, cam) if cam else None
     top = min(top, opened.info.num_classes)
-    files = image_files(images, map(os.fsdecode, sys.stdin.buffer), unread)
+    left_out = Omissions()
+    files = image_files(images, map(os.fsdecode, sys.stdin.buffer), unread, left_out)
     if form == "csv":
         echo(_csv("file", *(f"{what}_{place}" for place in range(1, top + 1) for what in ("class", "probability"))))
     for answer in answers(opened, files, top, unread, pictures):
         echo(_line(answer, form))
+    for omission in left_out.found():
+        echo(f"left out: {omission}", err=True)
     if skipped:
         echo(f"skipped in all: {skipped:,}", err=True)
         context.exit(1)
 
 
 def _line(answer: Answer, form: str | None) -> str:
+    from ..image_files import shown_name
+
     if form == "json":
         top = [{"class": name, "probability": probability} for name, probability in answer.top]
         return to_json({"file": answer.file, "top": top})
     if form == "csv":
         return _csv(answer.file, *(value for pair in answer.top for value in pair))
-    return f"{answer.file}  " + "  ".join(f"{name} {probability:.2%}" for name, probability in answer.top)
+    return f"{shown_name(answer.file)}  " + "  ".join(f"{name} {probability:.2%}" for name, probability in answer.top)
 
 
 def _csv(*cells: object) -> str:
-    text = StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
+    from ..csv_text import csv_text
+
+    return csv_text([cells]).removesuffix("\n")

@@ -10,7 +10,7 @@ from ..rundir import RunDir, read_lines
 from ..thinning import ROWS, evenly, thinned, thinning_note
 from .images import Answers, browsable, inline_picture
 from .recipe import annotated
-from .shapes import Damaged, Environment, Finding, Line, Record, Result, metric_names
+from .shapes import Damaged, Data, Environment, Finding, Line, Record, Result, metric_names
 
 RESULT_BYTES = 2**25
 """32 MiB: a larger result is left out of the page."""
@@ -53,6 +53,8 @@ def gather(folder: RunDir) -> dict[str, Any]:
         "results": results,
         "answers": answers,
         "left_out": left_out,
+        "omissions": damaged.without({}, _read, folder.data_info, Data),
+        "untested": untested(answers),
         "galleries": {result["name"]: result["title"] for result in results if result["images"]},
         "data": {
             "charts": {figure["id"]: figure for figure in figures if figure["kind"] == "chart"},
@@ -61,6 +63,12 @@ def gather(folder: RunDir) -> dict[str, Any]:
         },
         "damaged": damaged,
     }
+
+
+def untested(answers: Answers | None) -> list[str]:
+    """Return the classes that the test set has no image of."""
+    tested = set(answers.targets) if answers else set()
+    return [name for number, name in enumerate(answers.classes) if number not in tested] if answers else []
 
 
 def _read(path: Path, shape: Any) -> Any:

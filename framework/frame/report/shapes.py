@@ -82,6 +82,20 @@ class Record(TypedDict):
     skipped_images: NotRequired[NonNegativeInt]
 
 
+class Omitted(TypedDict):
+    """Files or folders among the data that were not read."""
+
+    kind: str
+    count: NonNegativeInt
+    examples: list[str]
+
+
+class Data(TypedDict):
+    """data.json."""
+
+    left_out: NotRequired[list[Omitted]]
+
+
 class Line(TypedDict):
     """A line of metrics.jsonl or timing.jsonl; the metrics are what it has beside this."""
 

@@ -20,7 +20,7 @@ IMAGES = 12
 
 
 class SampleTransformContract(ComponentContract):
-    """What a transform of single images promises: an image (H, W, C), all its randomness from `rng`."""
+    """What a transform of single images promises: an image (H, W, C) uint8, all its randomness from `rng`."""
 
     kind: ClassVar[type[Component]] = SampleTransform
 
@@ -57,9 +57,8 @@ class SampleTransformContract(ComponentContract):
                 require(isinstance(image, np.ndarray), f"{what} {message}")
                 message = f"returns shape {image.shape}: keep (H, W, C), and the number of channels"
                 require(image.ndim == 3 and image.shape[2] == channels, f"{what} {message}")
-                known = image.dtype == np.uint8 or np.issubdtype(image.dtype, np.floating)
-                require(known, f"{what} returns {image.dtype}: return uint8, or float where it normalises by itself")
-                require(bool(np.isfinite(image).all()), f"{what} returns pixels that are not finite")
+                message = f"returns {image.dtype}: return uint8, 0..255; the host normalises last"
+                require(image.dtype == np.uint8, f"{what} {message}")
             kinds = {(image.shape, str(image.dtype)) for image in images}
             require(len(kinds) == 1, f"{what} returns images of {len(kinds)} kinds, {kinds}: a batch needs one")
 

@@ -26,7 +26,7 @@ class Cifar10(DatasetComponent):
         from .._pixels import checksum
         from .reading import read_cifar10
 
-        train, test = read_cifar10(root)
+        train, test, left_out = read_cifar10(root)
         return DataSplits(
             train=train,
             test=test,
@@ -35,6 +35,7 @@ class Cifar10(DatasetComponent):
             mean=(0.4914, 0.4822, 0.4465),
             std=(0.2023, 0.1994, 0.2010),
             checksum=checksum(CLASSES, train, test),
+            left_out=left_out,
         )
 
 

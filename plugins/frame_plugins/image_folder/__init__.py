@@ -15,7 +15,8 @@ class ImageFolder(DatasetComponent):
     A folder `val/` is the validation part, or the test part where there is no `test/`. Images are turned upright as
     their EXIF data says, made RGB (transparency is dropped), and cut to the largest centred square. Up to 1 GiB of
     pixels is decoded at the start and held in memory; more is decoded whenever it is needed. Mean and standard
-    deviation are those of up to 2,000 training images.
+    deviation are those of up to 2,000 training images. Files with endings that it does not know, images in no class
+    folder, links to folders within one, and folders beside the three are counted and named, hidden ones passed over.
     """
 
     image_size: int = Field(64, ge=8, le=1024)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from frame import DataSplits, Images, Problem, Split, UserError, fit_image, suggest
+from frame import DataSplits, Images, Omissions, Problem, Split, UserError, fit_image, suggest
 from frame import shown_name as shown
 
 from .._image_tree import (
@@ -18,10 +19,12 @@ from .._image_tree import (
     empty_classes,
     images_by_class,
     names_and_targets,
+    note_others,
 )
 from .._pixels import checksum, mean_and_std
 
 MEMORY_LIMIT = 2**30
+PARTS = ("train", "test", "val")
 
 ImagesOfPart = Mapping[str, Sequence[str]]
 """Class name -> the names of its images, relative to the root."""
@@ -32,12 +35,15 @@ def read_folder(root: Path, image_size: int, memory_limit: int = MEMORY_LIMIT) -
 
     Together they are decoded now if they take `memory_limit` bytes at most, else each time one is asked for.
     """
-    parts = _find_parts(root)
+    left_out = Omissions()
+    parts = _find_parts(root, left_out)
     classes = tuple(parts["train"])
     count = sum(len(names) for images in parts.values() for names in images.values())
     in_memory = count * image_size**2 * 3 <= memory_limit
     splits = {role: _read_part(root, images, classes, image_size, in_memory) for role, images in parts.items()}
-    mean, std = mean_and_std(splits["train"].images)
+    unread = dict(splits["train"].unread)
+    mean, std = mean_and_std(splits["train"].images, unread)
+    splits["train"] = replace(splits["train"], unread=unread)
     return DataSplits(
         train=splits["train"],
         test=splits["test"],
@@ -47,10 +53,11 @@ def read_folder(root: Path, image_size: int, memory_limit: int = MEMORY_LIMIT) -
         mean=mean,
         std=std,
         checksum=checksum(classes, *splits.values()) if in_memory else _file_checksum(root, image_size, splits),
+        left_out=left_out.found(),
     )
 
 
-def _find_parts(root: Path) -> dict[str, ImagesOfPart]:
+def _find_parts(root: Path, left_out: Omissions) -> dict[str, ImagesOfPart]:
     """Return the images of train, test and, where there is one, validation.
 
     Raises UserError with all that is wrong.
@@ -59,7 +66,8 @@ def _find_parts(root: Path) -> dict[str, ImagesOfPart]:
         raise UserError(
             f"{root}: no such folder; data.root (or FRAME_DATA_DIR) must hold train/<class>/, test/<class>/"
         )
-    there = {part: images_by_class(root, part) for part in ("train", "test", "val") if (root / part).is_dir()}
+    note_others(root, PARTS, left_out)
+    there = {part: images_by_class(root, part, left_out) for part in PARTS if (root / part).is_dir()}
     problems = [problem for part, images in there.items() for problem in empty_classes(root, part, images)]
     if "train" not in there:
         problems.append(Problem(f"{root}: has no folder 'train'; the images must lie in train/<class>/"))
@@ -92,10 +100,10 @@ def _read_part(root: Path, images: ImagesOfPart, classes: Sequence[str], image_s
     names, targets = names_and_targets(images, classes)
     prepare = partial(fit_image, size=(image_size, image_size))
     if in_memory:
-        return Split(decode_images(root, names, (image_size, image_size), prepare), targets, names)
-    check_headers(root, names)
+        pixels, unread = decode_images(root, names, (image_size, image_size), prepare)
+        return Split(pixels, targets, names, unread)
     lazy: Images = LazyImages(root, names, prepare)
-    return Split(lazy, targets, names)
+    return Split(lazy, targets, names, check_headers(root, names))
 
 
 def _file_checksum(root: Path, image_size: int, splits: Mapping[str, Split]) -> str:
@@ -104,5 +112,15 @@ def _file_checksum(root: Path, image_size: int, splits: Mapping[str, Split]) -> 
     for role, split in splits.items():
         digest.update(f"{role}\n".encode())
         for name in split.sources:
-            digest.update(os.fsencode(f"{name}\t{(root / name).stat().st_size}\n"))
+            digest.update(os.fsencode(f"{name}\t{_size(root / name)}\n"))
+        if split.unread:
+            digest.update(f"without {sorted(split.unread)}".encode())
     return digest.hexdigest()
+
+
+def _size(file: Path) -> int:
+    """Return a file's size, 0 of one that is not there: a link into nothing is an image that cannot be read."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
