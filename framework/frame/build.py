@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -108,6 +109,7 @@ def build(recipe: Recipe, data: DataSplits, world: World = ALONE, *, fresh: bool
         if fresh:
             _init_from_data(parts)
         _rehearse(parts)
+        _rehearse_smallest_batch(parts)
     return parts
 
 
@@ -231,3 +233,49 @@ def _rehearse(parts: Parts) -> None:
             f"model '{named.use}' answers {len(images)} images with a tensor of shape {shape}; "
             f"the data's {classes} classes need ({len(images)}, {classes})"
         )
+
+
+def _rehearse_smallest_batch(parts: Parts) -> None:
+    """Send the smallest batch that any process will train on through a copy of the model.
+
+    BatchNorm refuses one value per channel, and a run would find that out at the end of its first epoch. A batch as
+    large as the others is not tried: it would fail at the first step. Raises UserError, alike in all processes.
+    """
+    size, usual = (_least_share(parts, count) for count in (parts.steps.smallest_batch, parts.recipe.data.batch_size))
+    if 1 < size == usual:
+        return
+    with rng_untouched(), torch.no_grad(), blame("model", parts.recipe.model):
+        images = parts.training.inputs(range(min(2, len(parts.training.split))))
+        try:
+            _train_forward(parts, images, size)
+        except Exception as error:
+            _train_forward(parts, images, max(2, usual))  # what fails here too is not the small batch's fault
+            raise UserError(_too_small(parts, size, error)) from error
+
+
+def _least_share(parts: Parts, count: int) -> int:
+    """Return how many images a layer sees at once, at least, of a batch of `count`: each process has one or more."""
+    world = parts.backend.world
+    return max(world.size, count) if parts.recipe.train.sync_batchnorm else max(1, count // world.size)
+
+
+def _train_forward(parts: Parts, images: torch.Tensor, size: int) -> None:
+    """Let a copy of the model see `size` images in train mode; images: (N, C, H, W), repeated as needed."""
+    batch = parts.backend.order(images[torch.arange(size, device=images.device) % len(images)])
+    with parts.backend.autocast():
+        copy.deepcopy(parts.model).train()(batch)
+
+
+def _too_small(parts: Parts, size: int, error: Exception) -> str:
+    steps, world, data = parts.steps, parts.backend.world, parts.recipe.data
+    images = f"{size} image{'s' * (size > 1)}"
+    whose = f" for one of {world.size} processes" if world.size > 1 else ""
+    if steps.smallest_batch == data.batch_size:
+        return (
+            f"data.batch_size: '{parts.recipe.model.use}' cannot train on {images}{whose} ({error}); take a larger one"
+        )
+    return (
+        f"data.batch_size: {steps.samples} training images in batches of {data.batch_size} leave a last batch of "
+        f"{steps.smallest_batch}, {images}{whose}, on which '{parts.recipe.model.use}' cannot train ({error}); "
+        "set data.drop_last=true, or take another data.batch_size"
+    )

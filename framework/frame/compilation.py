@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
 
 import torch
+from torch import Tensor, nn
 
 from .build import Parts, blame
 from .randomness import rng_untouched
@@ -20,7 +23,7 @@ def compile_model(parts: Parts) -> float:
     model, training, watched, mode = parts.model, parts.training, parts.watched, parts.recipe.train.compile
     world = parts.backend.world
     model.compile(mode=None if mode is True else mode, dynamic=False)
-    kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    kept = {name: tensor.detach().clone() for name, tensor in _tensors(model)}
     with rng_untouched(), blame("train.compile"):
         model.train()
         for number in sorted({0, parts.steps.batches_per_epoch - 1}):  # the last batch may be smaller
@@ -33,5 +36,12 @@ def compile_model(parts: Parts) -> float:
             with torch.inference_mode(), parts.backend.autocast():
                 parts.answer(model, watched.inputs(range(size)))
     model.zero_grad(set_to_none=True)
-    model.load_state_dict(kept)
+    with torch.no_grad():
+        for name, tensor in _tensors(model):
+            tensor.copy_(kept[name])
     return time.monotonic() - since
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield parameters and buffers by name; unlike `state_dict`, those that are not saved too."""
+    return itertools.chain(model.named_parameters(), model.named_buffers())

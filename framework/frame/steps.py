@@ -67,6 +67,11 @@ class Steps:
         """Samples in batch number `batch` (from 0) of an epoch."""
         return min(self.batch_size, self.samples_per_epoch - batch * self.batch_size)
 
+    @cached_property
+    def smallest_batch(self) -> int:
+        """Samples in the smallest batch of all epochs: the first epoch's last, since later ones are not longer."""
+        return self.batch_samples(self.batches_in(0) - 1)
+
     def group_samples(self, batch: int) -> int:
         """Samples of the accumulation group that batch number `batch` belongs to: its loss weighs batch / group."""
         first = batch // self.accumulate * self.accumulate * self.batch_size

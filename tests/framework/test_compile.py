@@ -7,9 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from fakes.killing import assert_same, only_run
+from frame.build import build, load_data
+from frame.compilation import compile_model
+from frame.resolve import load_recipe
 from frame.rundir import read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
@@ -36,3 +40,18 @@ def test_a_compiled_run_learns_the_same_and_can_be_resumed(cli, tmp_path):
     assert stopped.code == 130
     assert cli("resume", only_run(tmp_path).path).code == 0
     assert_same(only_run(tmp_path), runs["compiled"])
+
+
+@pytest.mark.slow
+def test_compiling_leaves_buffers_alone_that_are_not_saved_too(tmp_path):
+    recipe = load_recipe(str(TINY), ["model.norm=true", "train.compile=true"]).recipe
+    parts = build(recipe, load_data(recipe))
+    norms = [module for module in parts.model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:  # as a model may have it: a statistic that no checkpoint holds
+        norm._non_persistent_buffers_set.add("running_mean")
+    before = {name: tensor.clone() for name, tensor in parts.model.named_buffers()}
+    assert norms
+    assert before.keys() - parts.model.state_dict().keys()
+    compile_model(parts)
+    for name, tensor in parts.model.named_buffers():
+        assert torch.equal(tensor, before[name]), name
