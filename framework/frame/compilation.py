@@ -6,7 +6,8 @@ import time
 
 import torch
 
-from .build import Parts, blame
+from .build import Parts
+from .culprit import blame
 from .randomness import rng_untouched
 
 

@@ -9,9 +9,10 @@ from dataclasses import asdict
 
 from torch import Tensor
 
-from .build import Parts, blame
+from .build import Parts
 from .console import Console
 from .contracts import LRProblem
+from .culprit import blame
 from .errors import UserError
 from .jsonfile import read_json
 from .randomness import rng_untouched
