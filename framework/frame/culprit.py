@@ -60,9 +60,8 @@ class Culprit:
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         passes = FrameError | MemoryError
         if isinstance(error, Exception) and not isinstance(error, passes) and not lost(error):
-            raise ComponentFailed(
-                f"{self.what} failed: {type(error).__name__}: {error} ({self._where(trace)})"
-            ) from error
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ComponentFailed(f"{self.what} failed: {reason} ({self._where(trace)})") from error
 
     def _where(self, trace: TracebackType | None) -> str:
         lines = traceback.extract_tb(trace)
