@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from .build import Parts, blame
+from .build import Parts
 from .console import Console
 from .continuity import identity
 from .contracts import Callback, TrainingRun
+from .culprit import blame
 from .engine import Job
-from .events import RunEvents
+from .events import RunEvents, misspelt
 from .interrupts import StopRequest
 from .meter import Meter
 from .plan import plan_schedule, save_plan
@@ -53,6 +54,8 @@ def assemble(
     for name, named in unique_names(recipe.callbacks):
         with blame("callback", named):
             callbacks[name] = named.component.build(run)
+        for text in misspelt(callbacks[name]):
+            console.warn(f"callback '{name}' {text}")
     job = Job(
         run=run,
         loss=parts.loss,
@@ -64,6 +67,7 @@ def assemble(
         scaler=torch.amp.GradScaler(parts.backend.device.type, enabled=parts.backend.precision == "fp16"),
         clip_grad_norm=recipe.train.clip_grad_norm,
         log_every=recipe.train.log_every,
+        culprits={name: blame(name, getattr(recipe, name)) for name in ("model", "optimizer", "scheduler")},
         meter=Meter(world),
     )
     trackers.start(recipe.trackers if world.first else (), run)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,13 @@ import torch
 from torch import nn
 
 from .components import BatchTransform, TransformComponent
+from .culprit import blame, blamed
 from .data import DataInfo, DataSplits, Split
 from .data_checks import check_as_promised, refuse_unread
 from .device import Backend, choose_backend
 from .distributed import ALONE, World
 from .engine import Answer, Loss
-from .errors import FrameError, RunFailed, UserError
+from .errors import UserError
 from .faults import faults_explained
 from .loader import Normalize, Pipeline, scale
 from .randomness import epoch_order, rng_untouched
@@ -63,20 +62,6 @@ class Network:
     def evaluation(self, split: Split) -> Pipeline:
         """Return the batches of a split as the recipe evaluates them."""
         return _evaluation(self.recipe, self.info, split, self.backend)
-
-
-@contextmanager
-def blame(kind: str, named: Named[Any] | None = None) -> Iterator[None]:
-    """Turn whatever a component raises into an error that names it; errors meant for the user pass as they are."""
-    try:
-        yield
-    except FrameError:
-        raise
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{last.filename}:{last.lineno}"
-        what = f"{kind} '{named.use}'" if named else kind
-        raise RunFailed(f"{what} failed: {type(error).__name__}: {error} ({where})") from error
 
 
 def data_root(recipe: Recipe) -> Path:
@@ -146,11 +131,11 @@ def build_network(recipe: Recipe, info: DataInfo, world: World = ALONE) -> Netwo
     with blame("model", recipe.model):
         model = recipe.model.component.build(info)
     with blame("loss", recipe.loss):
-        loss = recipe.loss.component.build(info)
+        loss = blamed(recipe.loss.component.build(info), "loss", recipe.loss)
     answer: Answer = ask
     if recipe.evaluator:
         with blame("evaluator", recipe.evaluator):
-            answer = recipe.evaluator.component.build(info)
+            answer = blamed(recipe.evaluator.component.build(info), "evaluator", recipe.evaluator)
     return Network(recipe, info, backend, backend.place(model), loss, answer)
 
 
@@ -176,7 +161,8 @@ def _pipeline(
     for named in transforms:
         component: Any = named.component
         with blame("transform", named):
-            (batches if isinstance(component, BatchTransform) else samples).append(component.build(info))
+            function = blamed(component.build(info), "transform", named)
+        (batches if isinstance(component, BatchTransform) else samples).append(function)
     settings, normalize = recipe.data, _normalization(recipe, info, backend)
     if settings.pipeline == "device" and not isinstance(split.images, np.ndarray):
         message = f"device needs images that are one array, and '{recipe.dataset.use}' reads them one by one; take auto"

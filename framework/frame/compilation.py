@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from .build import Parts, blame
+from .build import Parts
+from .culprit import blame
 from .randomness import rng_untouched
 
 

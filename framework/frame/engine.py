@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from .contracts import TrainingRun
+from .culprit import EVALUATION, Culprit, at_work
 from .data import Predictions
 from .device import Backend
 from .distributed import held_back
@@ -48,7 +49,10 @@ class Events(Protocol):
 
 @dataclass
 class Job:
-    """A training, ready to go or in the middle: `batch` counts the batches of the current epoch that are done."""
+    """A training, ready to go or in the middle: `batch` counts the batches of the current epoch that are done.
+
+    culprits: who is to blame for what model, optimizer and scheduler raise.
+    """
 
     run: TrainingRun
     loss: Loss
@@ -60,6 +64,7 @@ class Job:
     scaler: torch.amp.GradScaler
     clip_grad_norm: float | None
     log_every: int
+    culprits: Mapping[str, Culprit]
     batch: int = 0
     meter: Meter = field(default_factory=Meter)
     _network: tuple[list[bool], nn.Module] | None = field(default=None, init=False)
@@ -99,7 +104,8 @@ def train_epoch(job: Job, events: Events) -> None:
             note_skipped(job, batch.unread)
         number, job.batch = job.batch, job.batch + 1
         with job.backend.autocast(), held_back(network, not steps.ends_group(number)):
-            logits = network(batch.images)  # (N, classes)
+            with job.culprits["model"]:
+                logits = network(batch.images)  # (N, classes)
             loss = job.loss(logits, batch.targets)
         share = steps.batch_samples(number) / steps.group_samples(number)  # of the batches accumulated to this step
         share *= world.weight(steps.batch_samples(number))
@@ -144,16 +150,19 @@ def optimizer_step(job: Job, *, measure: bool) -> None:
             if limit is not None:
                 nn.utils.clip_grads_with_norm_(parameters, limit, norm)
             norms.append(norm)
-        job.scaler.step(optimizer)
+        with job.culprits["optimizer"]:
+            job.scaler.step(optimizer)
     if measure:
         job.meter.grad_norm = torch.stack(norms).norm()
     job.scaler.update()
     for optimizer in run.optimizers:
         optimizer.zero_grad(set_to_none=True)
     for scheduler in run.schedulers:
-        scheduler.step()
+        with job.culprits["scheduler"]:
+            scheduler.step()
 
 
+@at_work(EVALUATION)
 @torch.inference_mode()
 def evaluate(
     model: nn.Module, pipeline: Pipeline, loss: Loss, answer: Answer, backend: Backend, name: str
@@ -171,6 +180,7 @@ def evaluate(
     return {f"{name}/{metric}": value for metric, value in means(backend.world.sum(sums).tolist()).items()}
 
 
+@at_work(EVALUATION)
 @torch.inference_mode()
 def predict(model: nn.Module, pipeline: Pipeline, answer: Answer, backend: Backend) -> Predictions:
     """Run the model over a split once and keep every logit, in the split's order."""

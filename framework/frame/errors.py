@@ -73,6 +73,10 @@ class RunFailed(FrameError):
     """A run that could not go on: a diverged loss, a full disk, a model that does not fit its data."""
 
 
+class ComponentFailed(RunFailed):
+    """A component raised what was not meant for the user, the cause of this, or returned what it must not."""
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that `word` was probably meant to be, or None."""
     lower = {choice.lower(): choice for choice in choices}

@@ -11,11 +11,13 @@ from typing import Any
 from .checkpoints import save_best, save_last
 from .console import Bar, Console, duration, epoch_line
 from .contracts import Callback
+from .culprit import Culprit, blame
 from .distributed import ALONE, World
 from .engine import Job
+from .errors import suggest
 from .interrupts import Interrupted, StopRequest
 from .ranking import better, number
-from .recipe import Recipe
+from .recipe import Recipe, unique_names
 from .rundir import RunDir, append_line, cut
 from .state import plain, snapshot
 from .throttle import Throttle
@@ -46,7 +48,8 @@ class RunEvents:
         self.identity, self.callbacks, self.stop, self.page = identity, callbacks, stop, page
         self.world: World = world
         self._saved_callbacks: Mapping[str, Any] = {}
-        self.step_calls = overridden(callbacks, "on_step_end")
+        self.culprits = {name: blame("callback", named) for name, named in unique_names(recipe.callbacks)}
+        self.step_calls = list(self._calls("on_step_end"))
         self.best: dict[str, Any] | None = None
         self.elapsed_before = 0.0
         self._started = self._epoch_started = time.monotonic()
@@ -68,10 +71,10 @@ class RunEvents:
             yield
 
     def run_start(self, job: Job) -> None:
-        for call in overridden(self.callbacks, "on_run_start"):
-            call()
+        self._tell("on_run_start")
         for name, state in self._saved_callbacks.items():
-            self.callbacks[name].load_state_dict(state)
+            with self.culprits[name]:
+                self.callbacks[name].load_state_dict(state)
         if job.run.step == 0:
             self.checkpoint(job)  # from here on, a resume need not look for the learning rate again
 
@@ -82,12 +85,12 @@ class RunEvents:
         self._bar = self._bars.enter_context(self.console.bar(f"epoch {job.run.epoch + 1}/{steps.passes}"))
         self._bar.set(job.run.step % steps.per_epoch, steps.steps_in(job.run.epoch))
         if job.batch == 0:
-            for call in overridden(self.callbacks, "on_epoch_start"):
-                call()
+            self._tell("on_epoch_start")
 
     def step_end(self, job: Job) -> None:
-        for call in self.step_calls:
-            call()
+        for culprit, call in self.step_calls:
+            with culprit:
+                call()
         if self._bar:
             self._bar.advance()
         if job.run.step % job.log_every == 0:
@@ -102,8 +105,7 @@ class RunEvents:
 
     def epoch_end(self, job: Job, metrics: Mapping[str, float]) -> None:
         self._bars.close()
-        for call in overridden(self.callbacks, "on_epoch_end"):
-            call(metrics)
+        self._tell("on_epoch_end", metrics)
         run = job.run
         stop, _ = self._agreed(job)
         seconds = time.monotonic() - self._epoch_started
@@ -126,8 +128,7 @@ class RunEvents:
             self._pages(self.page, must=run.epoch <= FIRST_PAGES)
 
     def run_end(self) -> None:
-        for call in overridden(self.callbacks, "on_run_end"):
-            call()
+        self._tell("on_run_end")
 
     def checkpoint(self, job: Job) -> None:
         """Save everything that a resume needs; the sizes of the metrics' files say how far they belong to it."""
@@ -135,7 +136,7 @@ class RunEvents:
             **self.identity,
             "best": self.best,
             "elapsed": self.elapsed,
-            "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
+            "callbacks": {name: self._state(name) for name in self.callbacks},
             "sizes": [_size(path) for path in self._appended],
         }
         state = snapshot(job) | around
@@ -155,6 +156,22 @@ class RunEvents:
                 self.console.warn(f"{path} is shorter than when the checkpoint was saved: its last lines are lost")
             elif path.is_file():
                 cut(path, size)
+
+    def _calls(self, method: str) -> Iterator[tuple[Culprit, Callable[..., None]]]:
+        """Yield that method of each callback which has one of its own, with who is to blame for it."""
+        default = getattr(Callback, method)
+        for name, callback in self.callbacks.items():
+            if getattr(type(callback), method, default) is not default:
+                yield self.culprits[name], getattr(callback, method)
+
+    def _tell(self, method: str, *arguments: Any) -> None:
+        for culprit, call in self._calls(method):
+            with culprit:
+                call(*arguments)
+
+    def _state(self, name: str) -> Any:
+        with self.culprits[name]:
+            return self.callbacks[name].state_dict()
 
     @property
     def _appended(self) -> tuple[Path, Path]:
@@ -205,14 +222,12 @@ class RunEvents:
         self.trackers.log({**metrics, **{f"perf/{name}": value for name, value in timing.items()}}, epoch, step)
 
 
-def overridden(callbacks: Mapping[str, Callback], method: str) -> list[Callable[..., None]]:
-    """Return that method of each callback which has one of its own."""
-    default = getattr(Callback, method)
-    return [
-        getattr(callback, method)
-        for callback in callbacks.values()
-        if getattr(type(callback), method, default) is not default
-    ]
+def misspelt(callback: Callback) -> Iterator[str]:
+    """Yield what is odd about each method of a callback that is named as if the training called it, and is not."""
+    hooks = [name for name in dir(Callback) if name.startswith("on_")]
+    for name in dir(callback):
+        if name.startswith("on_") and name not in hooks and callable(getattr(type(callback), name, None)):
+            yield f"has a method {name}, which nothing calls{suggest(name, hooks)}"
 
 
 def _size(path: Path) -> int:

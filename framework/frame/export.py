@@ -15,7 +15,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from .build import Network, blame, mean_and_std
+from .build import Network, mean_and_std
+from .culprit import blame
 from .data import Split
 from .errors import RunFailed, UserError
 from .finished import Run

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import re
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from .culprit import EVALUATION, was_at_work
 from .errors import RunFailed
 from .recipe import Recipe
 
@@ -20,16 +20,19 @@ ASKED_FOR = re.compile(r"allocate ([\d.]+) (bytes|[KMGTPE]iB)")
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
-def explained(error: BaseException, recipe: Recipe, folder: Path | None = None) -> str | None:
+def explained(error: BaseException, recipe: Recipe, folder: Path | None = None, *, lasting: bool = True) -> str | None:
     """Return what to tell the user of a fault, and what to do about it; None if it is none that is known.
 
-    folder: the run's, where it has one. What a component made of the fault is looked through (`raise ... from`).
+    folder: the run's, where it has one. lasting: whether it will be there to go on in. What a component made of the
+    fault is looked through (`raise ... from`).
     """
     if folder and not folder.is_dir():
         return f"the run's folder {folder} is gone: it was removed or moved while the run wrote to it"
+    evaluates, resumed = was_at_work(EVALUATION, error), folder if lasting else None
     cause: BaseException | None = error
     while cause is not None:
-        if text := _memory(cause, recipe) or _worker(cause, recipe, folder) or _disk(cause, folder):
+        text = _memory(cause, recipe, evaluates=evaluates) or _worker(cause, recipe, resumed) or _disk(cause, folder)
+        if text:
             return text
         cause = cause.__cause__
     return None
@@ -61,11 +64,11 @@ def _worker(error: BaseException, recipe: Recipe, folder: Path | None) -> str | 
     return f"{text}. Or start anew with a smaller data.batch_size (now {size})"
 
 
-def _memory(error: BaseException, recipe: Recipe) -> str | None:
+def _memory(error: BaseException, recipe: Recipe, *, evaluates: bool) -> str | None:
     if not _is_memory(error):
         return None
     data, train = recipe.data, recipe.train
-    if _in_evaluation(error):
+    if evaluates:
         when, first = " in evaluation", f"data.eval_batch_size (now {data.eval_batch_size})"
     else:
         halves = f"half of it with train.accumulate={2 * train.accumulate} takes the same steps"
@@ -80,12 +83,6 @@ def _is_memory(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, RuntimeError) and OUT_OF_MEMORY.search(str(error)) is not None
-
-
-def _in_evaluation(error: BaseException) -> bool:
-    """Whether it comes from the engine's passes over a test or validation set."""
-    names = {frame.f_code.co_qualname for frame, _ in traceback.walk_tb(error.__traceback__)}
-    return not names.isdisjoint(("evaluate", "predict", "Pipeline.evaluation"))
 
 
 def _size(error: BaseException) -> str:

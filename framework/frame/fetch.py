@@ -72,8 +72,7 @@ class Fetch:
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{last.filename}:{last.lineno}"
-            what = "a per-sample transform" if self.transforms else "making a batch of the images"
-            return RunFailed(f"{what} failed: {_named(error)} ({where})")
+            return RunFailed(f"making a batch of the images failed: {_named(error)} ({where})")
 
     def read(self, indices: Indices) -> Fetched:
         """Return the images. Raises whatever a transform raises; an image that cannot be read is left out."""

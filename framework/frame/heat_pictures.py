@@ -11,8 +11,9 @@ import numpy as np
 import PIL.Image
 from PIL.Image import Resampling
 
-from .build import Network, blame
+from .build import Network
 from .components import AnalyzerComponent
+from .culprit import blame
 from .errors import UserError
 from .loader import Pipeline
 from .model_guard import untouched

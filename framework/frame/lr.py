@@ -10,9 +10,10 @@ from dataclasses import asdict
 from torch import Tensor
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
-from .build import Parts, blame
+from .build import Parts
 from .console import Console
 from .contracts import LRProblem
+from .culprit import blame
 from .errors import UserError
 from .jsonfile import numbers, read_json
 from .randomness import rng_untouched

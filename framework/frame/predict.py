@@ -17,6 +17,7 @@ import PIL.Image
 import torch
 
 from .build import Network
+from .culprit import EVALUATION, at_work
 from .data import DataInfo, Image, Split
 from .errors import UserError
 from .faults import faults_explained
@@ -84,6 +85,7 @@ def _prepared(name: str, info: DataInfo) -> Image | UnreadableImageError:
     return image.reshape(info.shape)
 
 
+@at_work(EVALUATION)
 @torch.inference_mode()
 def _answered(network: Network, pipeline: Pipeline) -> np.ndarray:
     """Return the probabilities (N, classes) of all images of `pipeline`."""

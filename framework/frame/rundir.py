@@ -110,9 +110,10 @@ def sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class RunDir:
-    """The names in a run's folder."""
+    """The names in a run's folder. passing: it is thrown away at the run's end, so that nobody is sent to it."""
 
     path: Path
+    passing: bool = False
 
     @property
     def run_id(self) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from .build import Parts
 from .console import Console
 from .distributed import GONE, lost
-from .errors import FrameError, RunFailed
+from .errors import ComponentFailed, FrameError, RunFailed
 from .explain import explain_so_far
 from .faults import explained
 from .interrupts import Interrupted, StopRequest
@@ -44,23 +44,25 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
         if error := world.failure():
             raise RunFailed(error) from None
         state = "interrupted"
-        raise Interrupted(f"interrupted; continue with: frame resume {folder.path}") from None
+        how = "" if folder.passing else f"; continue with: frame resume {folder.path}"
+        raise Interrupted(f"interrupted{how}") from None
     except NotFinite as problem:
         error = f"{problem}. {ADVICE}"
         raise RunFailed(error) from problem
     except Exception as problem:
-        error = explained(problem, recipe, folder.path) or ""
+        error = explained(problem, recipe, folder.path, lasting=not folder.passing) or ""
         if lost(problem):
             error = world.failure() or GONE
         if error:
             raise RunFailed(error) from problem
-        if isinstance(problem, FrameError):
+        if isinstance(problem, FrameError) and not (isinstance(problem, ComponentFailed) and problem.__cause__):
             error = str(problem)
             raise
-        error = f"{type(problem).__name__}: {problem}"
+        error = str(problem) if isinstance(problem, FrameError) else f"{type(problem).__name__}: {problem}"
         with suppress(OSError):
             write_text(folder.path / "error.txt", printable(traceback.format_exc()))
-        raise RunFailed(f"{error}. The traceback is in {folder.path / 'error.txt'}") from problem
+        kept = "" if folder.passing else f". The traceback is in {folder.path / 'error.txt'}"
+        raise RunFailed(f"{error}{kept}") from problem
     finally:
         seconds = round(before + time.monotonic() - started, 1)
         with suppress(OSError):

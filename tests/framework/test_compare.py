@@ -187,12 +187,24 @@ def test_other_training_images_are_a_note_and_values_that_are_no_numbers_a_gap(c
     assert (curves["Test accuracy"], curves["Test loss"]) == ([1, 2, 3], [1, 2])
 
 
+@pytest.mark.parametrize(("count", "last"), [(27, "a"), pytest.param(50, "x", marks=pytest.mark.slow)])
+def test_more_runs_than_capital_letters_are_compared(cli, train, tmp_path, count, last):
+    run = train("train.epochs=1")
+    runs = [run, *(answered(run, [wrong]) for wrong in range(count - 1))]
+    result = cli("compare", *runs, "--html", tmp_path / "page.html")
+    assert (result.code, result.err) == (0, "")
+    assert f"A, {last}  p = " in result.out
+    assert f"B, {last}  p = 1 (exact binomial); of 360 images B alone has 1 right, {last} alone 1" in result.out
+    assert result.out.count("  p = ") == count * (count - 1) // 2
+    assert (tmp_path / "page.html").stat().st_size < 20_000_000
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_what_cannot_be_compared_is_an_error(cli, train, tmp_path, options):
     run = train()
     result = cli("compare", run, f"{run}/../{run.name}", *options)
     assert (result.code, result.out) == (2, "")
-    assert result.err == "error: 2 to 26 different runs can be compared, not 1\n"
+    assert result.err == "error: 2 to 52 different runs can be compared, not 1\n"
     assert "is no run" in cli("compare", run, tmp_path, *options).err
     other = answered(run, [])
     assert "page.html cannot be written: No such file or directory" in (

@@ -75,7 +75,7 @@ def test_what_a_transform_raises_in_the_middle_is_one_line(cli, tmp_path, worker
     result = cli("run", FAULTY, f"data.workers={workers}", transform("raise"), shell("touch now"))
     assert result.code == 1
     (line,) = result.err.splitlines()
-    assert "error: a per-sample transform failed: ValueError: no such colour (" in line
+    assert "error: transform 'dies' failed: ValueError: no such colour (" in line
     assert "faulty.py:" in line
 
 

@@ -133,6 +133,27 @@ class TestContracts:
         with pytest.raises(AssertionError, match=r"checks a LossComponent, which .* take the contract of its kind"):
             contract().test_builds()
 
+    def test_what_follows_from_a_failed_build_is_skipped(self, cli, recipe_file):
+        text = """
+from frame import ModelComponent, hookimpl
+
+class Broken(ModelComponent):
+    \"\"\"Cannot be built.\"\"\"
+
+    def build(self, data):
+        raise ValueError("no such layer")
+
+@hookimpl
+def frame_components():
+    return {"broken": Broken}
+"""
+        result = cli("plugin", "check", recipe_file(text, "broken.py"))
+        assert result.code == 1
+        assert result.out.count("  failed\n") == 1
+        assert result.out.count("no such layer") == 1
+        assert "follows from `builds`, which failed for Broken" in result.out
+        assert re.search(r"documented +ok", result.out)
+
     def test_wrong_settings(self):
         outcome = run_check(contract_of(CustomResNet, settings={"widths": [1, 2]}), "test_builds")
         assert "refuses the settings {'widths': [1, 2]}: widths: " in outcome.message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from string import ascii_uppercase
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from ..errors import UserError, shown
@@ -14,6 +14,9 @@ from ..results import Chart
 from ..rundir import RunDir
 from .parts import Row, color, curves, metrics, recipe_differences, same_images, tests
 from .side import Side, read_side
+
+LETTERS = ascii_uppercase + ascii_lowercase
+"""What runs are called, in order: one letter each, so that curves of letters can be drawn."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,10 @@ class Comparison:
 def compare(folders: Sequence[RunDir]) -> Comparison:
     """Compare runs, whatever became of them. Raises UserError for less than two, and where a run.json is damaged."""
     distinct = list({folder.path.resolve(): folder for folder in folders}.values())
-    if not 2 <= len(distinct) <= len(ascii_uppercase):
-        raise UserError(f"2 to {len(ascii_uppercase)} different runs can be compared, not {len(distinct)}")
+    if not 2 <= len(distinct) <= len(LETTERS):
+        raise UserError(f"2 to {len(LETTERS)} different runs can be compared, not {len(distinct)}")
     damaged = Damaged()
-    sides = [read_side(letter, folder, damaged) for letter, folder in zip(ascii_uppercase, distinct, strict=False)]
+    sides = [read_side(letter, folder, damaged) for letter, folder in zip(LETTERS, distinct, strict=False)]
     same = same_images(sides)
     return Comparison(
         sides=sides,

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
+from unittest import SkipTest
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -49,6 +50,8 @@ class ComponentContract:
     """Number of classes that it is tried with."""
     may_draw: ClassVar[bool] = False
     """Whether it may draw from the global generators of python, numpy and torch, which the host has seeded."""
+    _builds: ClassVar[bool] = True
+    """Whether `builds` has not failed yet."""
 
     # What a kind adds
 
@@ -69,12 +72,15 @@ class ComponentContract:
         try:
             return component.model_validate_json(to_json(values), strict=True)
         except ValidationError as error:
+            if not changes:
+                self._skip_what_follows()
             if missing := missing_settings(component, self.settings):
                 fail(f"{self.name} {needs(missing)}")
             fail(f"{self.name} refuses the settings {values}: {details(error)}; correct the test's `settings`")
 
     def ready(self, **changes: Any) -> Any:
         """Return the component as the host builds it: a learning rate in place of every `auto`."""
+        self._skip_what_follows()
         component = self.make(**changes)
         return component.model_copy(update=dict.fromkeys(component.auto_fields(), LR))
 
@@ -101,11 +107,21 @@ class ComponentContract:
         )
         return component  # type: ignore[return-value]
 
+    def _skip_what_follows(self) -> None:
+        """Raise SkipTest where `builds` has failed: the checks that build the component could only say it again."""
+        if not vars(type(self)).get("_builds", True):  # of this contract alone, not of one that it derives from
+            raise SkipTest(f"follows from `builds`, which failed for {self.name}")
+
     # The checks
 
     def test_builds(self) -> None:
-        with rng_untouched(), doing(f"{self.name}, built from its settings,"):
-            self.outcome()
+        type(self)._builds = True
+        try:
+            with rng_untouched(), doing(f"{self.name}, built from its settings,"):
+                self.outcome()
+        except AssertionError:
+            type(self)._builds = False
+            raise
 
     def test_schema_is_json(self) -> None:
         advice = "give its fields types that JSON knows (numbers, texts, lists, literals, other models)"
