@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from .components import BatchTransform, Component, LearningRate, TransformComponent
 from .errors import Place, Problem, UserError, suggest
-from .plugins import PluginRef, Plugins, find_recipe, load_plugins
+from .plugins import DISABLE_VARIABLE, PluginRef, Plugins, find_recipe, load_plugins
 from .ranking import mode_of
 from .recipe import Named, Recipe
 from .registry import Registry
@@ -58,11 +58,13 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False
     refs = tuple(PluginRef(*named) for named in source.plugins)
     if refs:
         plugins = load_plugins(refs, trust=trust)
-    recipe, warnings = resolve(source, plugins, refs)
-    return Loaded(recipe, plugins, source, source.warnings + warnings)
+    recipe, warnings = resolve(source, plugins)
+    message = f"turned off by {DISABLE_VARIABLE}, and no part of the run"
+    off = [Problem(f"'{ref.name}' is {message}", "plugins", ref.place, "warning") for ref in plugins.left_out]
+    return Loaded(recipe, plugins, source, source.warnings + off + warnings)
 
 
-def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...]) -> tuple[Recipe, list[Problem]]:
+def resolve(source: Source, plugins: Plugins) -> tuple[Recipe, list[Problem]]:
     """Check a source's values: the outer shape, each component, how they fit; return the recipe and warnings about it.
 
     Raises UserError with all problems.
@@ -90,7 +92,7 @@ def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...]) -> tu
         dataset=dataset,
         train=outer.train,
         checkpoint=outer.checkpoint,
-        plugins=refs,
+        plugins=plugins.named,
         **parts,
     )
     return recipe, _in_order([*check.problems, *_odd_together(recipe, source)])
