@@ -78,7 +78,7 @@ written = st.one_of(
     ),
 )  # fmt: skip
 marks = st.text(alphabet="ab:-[]{}#&*!|>'\"%@`,?~<= \n\t\\0123.e$\ud800\u2028\x00é", max_size=60)
-links = st.lists(st.sampled_from(["${a}", "${b}", "${c.x}", "${c}", "${.x}", "${d.0}", "\\${", "$", "x", "\\", "???", "${oc.env:HOME}", "${oc.select:a,b}", "${oc.decode:${a}}", "${${a}}"]), max_size=4).map("".join)  # fmt: skip
+links = st.lists(st.sampled_from(["${a}", "${b}", "${c.x}", "${c}", "${.x}", "${d.0}", "\\${", "$", "x", "\\", "???", "${oc.env:HOME}", "${oc.select:a,b}", "${oc.decode:${a}}", "${${a}}", "${seed}", "${data.batch_size}", "${train.${a}}", "${optimizer.betas.0}", "${oc.select:seed,${checkpoint}}"]), max_size=4).map("".join)  # fmt: skip
 
 
 def in_bytes(text: str) -> bytes:
