@@ -122,6 +122,11 @@ def import_plugin(files: Sequence[PluginFile]) -> ModuleType:
     return module
 
 
+def is_plugin_file(module: ModuleType) -> bool:
+    """Whether a module is one that `import_plugin` imported."""
+    return isinstance(getattr(module, "__loader__", None), _AsRead)
+
+
 def _spec(name: str, file: PluginFile) -> ModuleSpec:
     spec = importlib.util.spec_from_file_location(name, file.path, loader=_AsRead(name, file))
     if spec is None:
