@@ -54,13 +54,17 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False
         return find_recipe(wanted, shipped, base)
 
     source = load_source(find(name, Path()), overrides, {"data": DATA_KEYS}, find)
-    refs = tuple(PluginRef(*named) for named in source.plugins)
-    if refs:
-        plugins = load_plugins(refs, trust=trust)
+    plugins = with_named(plugins, source, trust=trust)
     recipe, warnings = resolve(source, plugins)
     message = f"turned off by {DISABLE_VARIABLE}, and no part of the run"
     off = [Problem(f"'{ref.name}' is {message}", "plugins", ref.place, "warning") for ref in plugins.left_out]
     return Loaded(recipe, plugins, source, source.warnings + off + warnings)
+
+
+def with_named(plugins: Plugins, source: Source, *, trust: bool) -> Plugins:
+    """Return the plugins with those that a recipe names. Raises UserError."""
+    refs = tuple(PluginRef(*named) for named in source.plugins)
+    return load_plugins(refs, trust=trust) if refs else plugins
 
 
 def resolve(source: Source, plugins: Plugins) -> tuple[Recipe, list[Problem]]:

@@ -63,21 +63,21 @@ def load_source(path: Path, overrides: Sequence[str], own_keys: OwnKeys, find: C
 
     find: (name under `extends`, folder of the recipe) -> file. Raises UserError.
     """
-    source = _load_chain(path, own_keys, find)
+    source = load_chain(path, own_keys, find)
     _apply(source, overrides, own_keys)
-    source.values = _resolve(source)
+    source.values = interpolated(source)
     return source
 
 
-def _load_chain(
+def load_chain(
     path: Path,
     own_keys: OwnKeys,
     find: Callable[[str, Path], Path],
     chain: tuple[Path, ...] = (),
     run: Path | None = None,
 ) -> Source:
-    source = Source(path, *read_yaml(path))
-    run = run_around(path) or run
+    """Read the recipe `path` and all that it extends; see `load_source`, which does the rest."""
+    source, run = Source(path, *read_yaml(path)), run_around(path) or run
     named = source.values.pop("plugins", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         raise UserError(
@@ -99,7 +99,7 @@ def _load_chain(
         raise UserError(source.problem(("extends",), f"recipes extend each other in a circle: {circle}"))
     if len(chain) > MAX_CHAIN:
         raise UserError(source.problem(("extends",), f"more than {MAX_CHAIN} recipes extend each other"))
-    return _overlay(_load_chain(file, own_keys, find, chain, run), source, own_keys)
+    return _overlay(load_chain(file, own_keys, find, chain, run), source, own_keys)
 
 
 def _overlay(base: Source, top: Source, own_keys: OwnKeys) -> Source:
@@ -201,7 +201,7 @@ def _check_step(node: Any, here: Key, part: str | int) -> None:
         raise ValueError(f"{dotted(here)} is a section, not a list: {part} is no setting of it")
 
 
-def _resolve(source: Source) -> dict[str, Any]:
+def interpolated(source: Source) -> dict[str, Any]:
     """Resolve `${...}` everywhere; those that lead nowhere are reported all at once.
 
     Each is read when all that it leads to has been read, and is a plain value from then on. So a chain of `${b}${b}`
