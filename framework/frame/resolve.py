@@ -64,11 +64,15 @@ def read_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False
         return find_recipe(wanted, shipped, base)
 
     source = read_source(find(name, Path()), overrides, {"data": DATA_KEYS}, find)
-    refs = tuple(PluginRef(*named) for named in source.plugins)
-    if refs:
-        plugins = load_plugins(refs, trust=trust)
+    plugins = with_named(plugins, source, trust=trust)
     source.settle(lambda written: defaults_of(written, plugins, source.path))
     return source, plugins
+
+
+def with_named(plugins: Plugins, source: Source, *, trust: bool) -> Plugins:
+    """Return the plugins with those that a recipe names. Raises UserError."""
+    refs = tuple(PluginRef(*named) for named in source.plugins)
+    return load_plugins(refs, trust=trust) if refs else plugins
 
 
 def resolve(source: Source, plugins: Plugins) -> tuple[Recipe, list[Problem]]:

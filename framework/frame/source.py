@@ -62,20 +62,20 @@ def read_source(path: Path, overrides: Sequence[str], own_keys: OwnKeys, find: C
 
     find: (name under `extends`, folder of the recipe) -> file. Raises UserError.
     """
-    source = _load_chain(path, own_keys, find)
+    source = load_chain(path, own_keys, find)
     _apply(source, overrides, own_keys)
     return source
 
 
-def _load_chain(
+def load_chain(
     path: Path,
     own_keys: OwnKeys,
     find: Callable[[str, Path], Path],
     chain: tuple[Path, ...] = (),
     run: Path | None = None,
 ) -> Source:
-    source = Source(path, *read_yaml(path))
-    run = run_around(path) or run
+    """Read the recipe `path` and all that it extends; see `load_source`, which does the rest."""
+    source, run = Source(path, *read_yaml(path)), run_around(path) or run
     named = source.values.pop("plugins", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         raise UserError(
@@ -97,7 +97,7 @@ def _load_chain(
         raise UserError(source.problem(("extends",), f"recipes extend each other in a circle: {circle}"))
     if len(chain) > MAX_CHAIN:
         raise UserError(source.problem(("extends",), f"more than {MAX_CHAIN} recipes extend each other"))
-    return _overlay(_load_chain(file, own_keys, find, chain, run), source, own_keys)
+    return _overlay(load_chain(file, own_keys, find, chain, run), source, own_keys)
 
 
 def _overlay(base: Source, top: Source, own_keys: OwnKeys) -> Source:
