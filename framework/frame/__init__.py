@@ -40,6 +40,7 @@ from .data import DataInfo, DataSplits, Image, Images, Omission, Predictions, Sp
 from .errors import FrameError, Problem, RunFailed, UserError, suggest
 from .figures import COLORS, house_style, new_figure, png, shorten
 from .hookspecs import hookimpl
+from .layers import Layer, layers_of
 from .model_guard import untouched
 from .ranking import best_of, better, mode_of
 from .results import (
@@ -103,6 +104,7 @@ __all__ = [
     "LRFinding",
     "LRProblem",
     "LabelledImage",
+    "Layer",
     "LearningRate",
     "LossComponent",
     "Mark",
@@ -142,6 +144,7 @@ __all__ = [
     "house_style",
     "is_image_name",
     "known_secrets",
+    "layers_of",
     "load_run",
     "mode_of",
     "names_a_secret",

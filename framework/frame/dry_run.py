@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from torchinfo import summary
+import torch
 
 from .build import build, load_data
 from .conduct import describe, start
 from .console import Console
 from .data import DataSplits, Split, take
 from .errors import RunFailed
+from .layers import layer_table, layers_of
 from .randomness import epoch_order, seed_everything
 from .recipe import Recipe
 from .resolve import Loaded
@@ -35,8 +36,8 @@ def dry_run(loaded: Loaded, console: Console) -> None:
     seed_everything(recipe.seed)
     parts = build(recipe, data)
     describe(parts, console)
-    shape = (1, data.info.channels, *data.shape[:2])
-    console.say(str(summary(parts.model, shape, device=parts.backend.device, verbose=0, depth=4)))
+    image = torch.zeros(1, data.info.channels, *data.shape[:2], device=parts.backend.device)
+    console.say(layer_table(layers_of(parts.model, image)))
     with tempfile.TemporaryDirectory(prefix="frame-dry-run-") as folder:
         quiet = Console()
         quiet.out.quiet = True

@@ -101,6 +101,54 @@ def test_model_summary_counts_each_parameter_once_and_leaves_the_model_as_it_was
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
+class Conv(nn.Module):
+    """A convolution and an activation that others have too, held in a list."""
+
+    def __init__(self, channels, act):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Conv2d(channels, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)])
+        self.act = act
+
+    def forward(self, images):
+        for layer in self.layers:
+            images = self.act(layer(images))
+        return images
+
+
+class SharedParts(nn.Module):
+    """One ReLU at two depths; two heads with one weight; attention, whose projection is never called as a module."""
+
+    def __init__(self):
+        super().__init__()
+        self.act = nn.ReLU()
+        self.blocks = nn.ModuleList([Conv(3, self.act), Conv(8, self.act), Conv(8, self.act)])
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head, self.twin = nn.Linear(8, 10), nn.Linear(8, 10)
+        self.twin.weight = self.head.weight
+
+    def forward(self, images):
+        for block in self.blocks:
+            images = block(images)
+        tokens = self.act(images.flatten(2).transpose(1, 2))
+        answer, _ = self.attention(tokens, tokens, tokens)
+        return self.head(answer.mean(1)) + self.twin(answer.mean(1))
+
+
+def test_model_summary_counts_shared_layers_and_weights_once_and_in_the_order_of_their_calls():
+    model = SharedParts()
+    convolutions, attention, heads = (3 * 8 * 9 + 8) + 5 * (8 * 8 * 9 + 8), 4 * (8 * 8 + 8), 8 * 10 + 10 + 10
+    result = ModelSummary().build(make_run(model=model))
+    assert result.scalars["parameters"] == result.scalars["trainable parameters"] == convolutions + attention + heads
+    assert result.scalars["parameters (MiB)"] == pytest.approx(4 * (convolutions + attention + heads) / 2**20)
+    rows = [row[1:] for row in result.tables[0].rows]
+    assert [(name, parameters) for name, _, _, parameters in rows] == [
+        *[("blocks.0.layers.0", 224), ("act", 0), ("blocks.0.layers.1", 584), ("act", 0), ("blocks.0", 0)],
+        *[("blocks.1.layers.0", 584), ("act", 0), ("blocks.1.layers.1", 584), ("act", 0), ("blocks.1", 0)],
+        *[("blocks.2.layers.0", 584), ("act", 0), ("blocks.2.layers.1", 584), ("act", 0), ("blocks.2", 0)],
+        *[("act", 0), ("attention", attention), ("head", 90), ("twin", 10)],
+    ]
+
+
 def test_model_summary_of_s10_is_the_assignments_table():
     def conv(channels, *more):
         return [("Conv2d", channels), *((layer, channels) for layer in more)]
