@@ -109,7 +109,7 @@ def test_where_one_process_dies_the_other_says_why_and_ends(tmp_path, how):
     since = time.monotonic()
     settings = ("callbacks.0.use=dies_in", "callbacks.0.rank=1", "callbacks.0.step=3", f"callbacks.0.how={how}")
     first, second = worlds.run(tmp_path, 2, "run", TINY, *settings)
-    assert time.monotonic() - since < 60
+    assert time.monotonic() - since < 200  # else it would wait for its fellow for ever
     said = json.loads(only_run(tmp_path).record.read_text())
     if how == "raises":
         assert (first.end(), second.end()) == (1, 1)
