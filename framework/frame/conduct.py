@@ -186,13 +186,13 @@ def follow(parts: Parts, console: Console) -> Outcome:
     except Exception as problem:
         if lost(problem) or isinstance(problem, NotFinite):
             raise Interrupted from problem  # the first process says why
-        last = traceback.extract_tb(problem.__traceback__)[-1]
         reason = explained(problem, parts.recipe)
-        if not reason:
-            reason = str(problem) if isinstance(problem, FrameError) else f"{type(problem).__name__}: {problem}"
-        raise RunFailed(
-            f"process {world.rank} of {world.size} (from 0) failed: {reason} ({last.filename}:{last.lineno})"
-        ) from problem
+        if not reason and isinstance(problem, FrameError):
+            reason = str(problem)  # it names the place itself
+        elif not reason:
+            last = traceback.extract_tb(problem.__traceback__)[-1]
+            reason = f"{type(problem).__name__}: {problem} ({last.filename}:{last.lineno})"
+        raise RunFailed(f"process {world.rank} of {world.size} (from 0) failed: {reason}") from problem
 
 
 def train_parts(
