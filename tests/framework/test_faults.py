@@ -100,14 +100,15 @@ def test_a_time_limit_gives_handler_and_timer_back():
 
 
 def test_trackers_that_hang_are_off_and_hold_neither_run_nor_process(frame, tmp_path):
-    hanging = ", ".join(f"{{use: hangs, at: {at}, time_limit_s: 1}}" for at in ("build", "log", "finish"))
+    kinds = {"hangs": "build", "hangs_too": "log", "hangs_as_well": "finish"}
+    hanging = ", ".join(f"{{use: {kind}, at: {at}, time_limit_s: 1}}" for kind, at in kinds.items())
     done = frame("run", FAULTY, f"trackers=[{hanging}]", "analyzers=[{use: confusion}]", timeout=100)
     assert done.returncode == 0
     reason = "and is off from here on: TimeoutError: it took longer than 1 s (time_limit_s)"
     assert done.stderr.splitlines() == [
         f"warning: tracker 'hangs' did not start {reason}",
-        f"warning: tracker 'hangs_2' failed {reason}",
-        f"warning: tracker 'hangs_3' failed to finish {reason}",
+        f"warning: tracker 'hangs_too' failed {reason}",
+        f"warning: tracker 'hangs_as_well' failed to finish {reason}",
     ]
     calls = {}
     for at in ("build", "log", "finish"):
