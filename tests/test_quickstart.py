@@ -6,9 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.timeout(900)
 def test_the_quickstart_reaches_97_percent_and_leaves_everything_there_is_to_see(frame, tmp_path):
-    result = frame("run", "quickstart")
+    result = frame("run", "quickstart", timeout=850)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     (run,) = (tmp_path / "runs" / "quickstart").iterdir()

@@ -38,7 +38,7 @@ from .recipe import Recipe
 from .relaunch import launch_name
 from .resolve import Loaded, load_recipe
 from .rundir import RunDir, create_run, open_run, write_json
-from .saved_recipe import provenance, save_recipe, sign_plugins
+from .saved_recipe import check_same_plugins, keep_plugins, provenance, save_recipe
 from .state import restore
 from .supervision import now, supervised
 from .tracking import Trackers
@@ -65,6 +65,7 @@ def start(
     """
     recipe = loaded.recipe
     recipe = replace(recipe, data=recipe.data.model_copy(update={"root": str(data_root(recipe).resolve())}))
+    check_same_plugins(recipe, world)
     data = data or world.in_turn(lambda: load_data(recipe))
     seed_everything(recipe.seed)
     parts = build(recipe, data, world)
@@ -81,7 +82,8 @@ def start(
         )  # fmt: skip
         save_info(folder, data.info)
         # Learning rates in it may still be `auto`: the run can be resumed from here on.
-        save_recipe(folder, parts.recipe, console.warn)
+        keep_plugins(folder, parts.recipe, console.warn)
+        save_recipe(folder, parts.recipe)
         console.log = folder.log
         console.say(f"run       {folder.path}")
         return conduct(loaded, parts, folder, console)
@@ -120,6 +122,7 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = (), *, trust
         loaded = load_recipe(str(folder.recipe), overrides, trust=trust)
         recipe = loaded.recipe
         world = stack.enter_context(joined(recipe.train.device))
+        check_same_plugins(recipe, world)
         data = world.in_turn(lambda: load_data(recipe))
         if not world.first:
             seed_everything(recipe.seed)
@@ -130,10 +133,10 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = (), *, trust
         folder.remove_leftovers()
         seed_everything(recipe.seed)
         parts = build(recipe, data, world, fresh=state is None)
-        if overrides:
-            save_recipe(folder, recipe, console.warn)
         if trust:
-            sign_plugins(folder, recipe, console.warn)
+            keep_plugins(folder, recipe, console.warn)
+        if overrides:
+            save_recipe(folder, recipe)
         console.log = folder.log
         for note in notes:
             console.warn(note)
@@ -183,13 +186,13 @@ def follow(parts: Parts, console: Console) -> Outcome:
     except Exception as problem:
         if lost(problem) or isinstance(problem, NotFinite):
             raise Interrupted from problem  # the first process says why
-        last = traceback.extract_tb(problem.__traceback__)[-1]
         reason = explained(problem, parts.recipe)
-        if not reason:
-            reason = str(problem) if isinstance(problem, FrameError) else f"{type(problem).__name__}: {problem}"
-        raise RunFailed(
-            f"process {world.rank} of {world.size} (from 0) failed: {reason} ({last.filename}:{last.lineno})"
-        ) from problem
+        if not reason and isinstance(problem, FrameError):
+            reason = str(problem)  # it names the place itself
+        elif not reason:
+            last = traceback.extract_tb(problem.__traceback__)[-1]
+            reason = f"{type(problem).__name__}: {problem} ({last.filename}:{last.lineno})"
+        raise RunFailed(f"process {world.rank} of {world.size} (from 0) failed: {reason}") from problem
 
 
 def train_parts(
@@ -226,7 +229,7 @@ def settle_lr(parts: Parts, folder: RunDir, console: Console) -> float | None:
         return None
     save_finding(folder, finding)
     console.say(f"lr finder {finding.suggestion:.3g} ({finding.rule})")
-    save_recipe(folder, parts.recipe.with_lr(finding.suggestion), console.warn)
+    save_recipe(folder, parts.recipe.with_lr(finding.suggestion))
     return finding.suggestion
 
 

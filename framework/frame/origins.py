@@ -10,19 +10,23 @@ from .errors import Place
 from .recipe import Recipe
 from .settings import RecipeSettings
 from .source import Source
-from .yamlfile import Key
+from .yamlfile import Key, dotted
 
 OPTIONAL = [name for name, field in RecipeSettings.model_fields.items() if field.default is None]
 
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a recipe. place: where it was written, None for a default. waits: the LR finder will find it."""
+    """One value of a recipe. place: where it was written, None for a default. waits: the LR finder will find it.
+
+    defaults: the keys of the settings whose defaults it took, being an interpolation that leads to them.
+    """
 
     key: Key
     value: Any
     place: Place | None
     waits: bool = False
+    defaults: tuple[str, ...] = ()
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:
@@ -36,7 +40,7 @@ def origins(recipe: Recipe, source: Source) -> dict[Key, Value]:
     waiting = auto_keys(recipe)
     named: dict[Key, Place] = {("plugins", index): place for index, (_, place, *_) in enumerate(source.plugins)}
     return {
-        key: Value(key, value, named.get(key) or _place(key, source), key in waiting)
+        key: Value(key, value, named.get(key) or _place(key, source), key in waiting, _defaults(key, source))
         for key, value in _leaves(resolved(recipe), source)
     }
 
@@ -45,6 +49,16 @@ def auto_keys(recipe: Recipe) -> list[Key]:
     """Return the keys of the learning rates that are `auto`."""
     sections = (("optimizer", recipe.optimizer), ("scheduler", recipe.scheduler))
     return [(section, name) for section, named in sections if named for name in named.component.auto_fields()]
+
+
+def _defaults(key: Key, source: Source) -> tuple[str, ...]:
+    """Return the settings whose defaults stand at `key`: those of interpolations there, below it, or of all around."""
+    return tuple(
+        dotted(setting)
+        for at, settings in source.reached.items()
+        if at[: len(key)] == key[: len(at)]
+        for setting in settings
+    )
 
 
 def _leaves(node: Any, source: Source, key: Key = ()) -> Iterator[tuple[Key, Any]]:

@@ -6,27 +6,24 @@ down. A plugin that a recipe names must load.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import linecache
 import os
 import re
-import sys
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.machinery import SourceFileLoader
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 
 import pluggy
 
 from . import hookspecs
 from .errors import Place, Problem, UserError, suggest
 from .offers import BadOffer, Offer, api_fault, ask
+from .plugin_files import PluginFile, import_plugin, read_plugin
 from .registry import Registries, clash
 from .trust import refusal
 
@@ -44,6 +41,8 @@ class PluginRef:
     """The folder that relative file names start from: the recipe's own."""
     run: Path | None = None
     """The run's folder that has the recipe: it may come from anywhere."""
+    files: tuple[PluginFile, ...] = field(default=(), repr=False)
+    """What was imported, once it is loaded: the file, and those beside it that it imports; none for a module."""
 
     @property
     def file(self) -> Path | None:
@@ -66,13 +65,19 @@ class LoadError:
 
 @dataclass
 class Plugins:
-    """What all plugins offer. disabled: the names of installed ones that FRAME_DISABLE_PLUGINS leaves out."""
+    """What all plugins offer.
+
+    disabled: the names of installed ones that FRAME_DISABLE_PLUGINS leaves out. named: those that the recipe names, as
+    they were loaded. left_out: those of them that FRAME_DISABLE_PLUGINS leaves out.
+    """
 
     registries: Registries = field(default_factory=Registries)
     recipes: dict[str, Path] = field(default_factory=dict)
     offers: list[Offer] = field(default_factory=list)
     errors: list[LoadError] = field(default_factory=list)
     disabled: list[str] = field(default_factory=list)
+    named: tuple[PluginRef, ...] = ()
+    left_out: tuple[PluginRef, ...] = ()
 
     @property
     def origins(self) -> dict[str, str]:
@@ -120,24 +125,28 @@ def load_plugins(named: Sequence[PluginRef] = (), *, trust: bool = False) -> Plu
         raise UserError([Problem(str(error)) for error in plugins.errors])
     problems: list[Problem] = []
     for ref in named:
-        if ref.name not in disabled:
-            try:
-                if ref.run and not trust and (why := refusal(ref.run, ref.name, ref.file)):
-                    raise UserError(Problem(why, "plugins", ref.place))
-                _add_named(ref, manager, plugins)
-            except UserError as error:
-                problems += error.problems
+        if ref.name in disabled:
+            plugins.left_out += (ref,)
+            continue
+        try:
+            plugins.named += (_add_named(ref, manager, plugins, trust=trust or not ref.run),)
+        except UserError as error:
+            problems += error.problems
     if problems:
         raise UserError(problems)
     return plugins
 
 
-def _add_named(ref: PluginRef, manager: pluggy.PluginManager, plugins: Plugins) -> None:
+def _add_named(ref: PluginRef, manager: pluggy.PluginManager, plugins: Plugins, *, trust: bool) -> PluginRef:
+    """Load what a recipe names, and return it with what was imported. Raises UserError."""
     try:
-        module = _import_file(ref.file) if ref.file else importlib.import_module(ref.name)
+        ref = replace(ref, files=tuple(_read(ref, trust=trust)))
+        module = _import(ref)
         if manager.is_registered(module):
-            return
+            return ref
         offer = ask(module, ref.name, str(ref.file or ref.name), manager)
+    except UserError:
+        raise
     except (Exception, SystemExit) as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name == ref.name.partition(".")[0]
         cause = "there is no such module; install it, or name a file: ./my_plugin.py" if missing else None
@@ -147,6 +156,27 @@ def _add_named(ref: PluginRef, manager: pluggy.PluginManager, plugins: Plugins) 
         plugins.add(offer)
     except UserError as clash:
         raise UserError(Problem(str(clash), "plugins", ref.place)) from clash
+    return ref
+
+
+def _read(ref: PluginRef, *, trust: bool) -> Iterator[PluginFile]:
+    """Yield a plugin's files, each looked at before the next is read. Raises UserError for what must not be loaded."""
+
+    def check(file: PluginFile | None) -> None:
+        found = (file.path, file.digest) if file else None
+        if ref.run and not trust and (why := refusal(ref.run, ref.name, found)):
+            raise UserError(Problem(why, "plugins", ref.place))
+
+    if not ref.file:
+        check(None)
+        return
+    for file in read_plugin(ref.file):
+        check(file)
+        yield file
+
+
+def _import(ref: PluginRef) -> ModuleType:
+    return import_plugin(ref.files) if ref.files else importlib.import_module(ref.name)
 
 
 def _origin(entry: EntryPoint) -> str:
@@ -177,34 +207,6 @@ def _written_api(file: str) -> int | None:
     """Return the plugin API that a module says it was written for, read from its text: it did not get to say so."""
     lines = map(re.compile(rf"{hookspecs.API_VARIABLE}\s*(?::[^=]*)?=\s*(\d+)").match, linecache.getlines(file))
     return next((int(line[1]) for line in lines if line), None)
-
-
-class _FromSource(SourceFileLoader):
-    """Reads no compiled file: one beside a run's plugin may hold anything, whatever the source says."""
-
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
-
-
-def _import_file(file: Path) -> ModuleType:
-    """Import a single-file plugin under a name of its own, kept in sys.modules so that workers can unpickle from it."""
-    if not file.is_file():
-        raise BadOffer(f"there is no file {file}")
-    name = f"frame_local_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file, loader=_FromSource(name, str(file)))
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is not a Python module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def find_recipe(name: str, recipes: dict[str, Path], base: Path = Path()) -> Path:

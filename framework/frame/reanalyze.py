@@ -18,7 +18,7 @@ from .randomness import seed_everything
 from .recipe import unique_names
 from .report import write_report
 from .rundir import RunDir, open_run
-from .saved_recipe import save_recipe
+from .saved_recipe import keep_plugins, save_recipe
 from .tracking import Trackers
 
 
@@ -41,7 +41,9 @@ def reanalyze(
             console.log = folder.log
             failed = _analyze(folder, open_changed(path, [*changes, *device], trust=trust), chosen, console)
             if changes:
-                save_recipe(folder, run.loaded.recipe, console.warn)
+                if trust:
+                    keep_plugins(folder, run.loaded.recipe, console.warn)
+                save_recipe(folder, run.loaded.recipe)
             folder.update_record(failed_analyzers=len(list(folder.analysis.glob("*/error.txt"))))
             for what in write_report(folder):
                 console.warn(f"left out of the report: {what}")

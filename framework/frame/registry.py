@@ -24,13 +24,17 @@ class Registered(Generic[C]):
 
 
 def clash(what: str, one: tuple[str, str], other: tuple[str, str]) -> UserError:
-    """Return the error of two plugins, each given with its origin, that offer the same thing."""
+    """Return the error of two plugins, each given with its origin, that offer the same thing.
+
+    The other one may be a file of the recipe's own, which its author can change.
+    """
     (plugin, origin), (second, second_origin) = one, other
     off = plugin if second_origin.startswith(f"{OWN} ") else second  # frame's own is the last that one would turn off
-    return UserError(
-        f"two plugins offer the {what}: '{plugin}' of {origin} and '{second}' of {second_origin}; uninstall one, or "
-        f"turn one off: FRAME_DISABLE_PLUGINS={off}"
-    )
+    advice = f"uninstall one, or turn one off: FRAME_DISABLE_PLUGINS={off}"
+    if second.endswith(".py"):
+        advice = f"rename yours in {second}"
+    both = f"'{plugin}' of {origin} and '{second}' of {second_origin}"
+    return UserError(f"two plugins offer the {what}: {both}; {advice}")
 
 
 @dataclass

@@ -5,21 +5,21 @@ Problems are collected, not raised one by one: the user sees every mistake at on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .components import BatchTransform, Component, LearningRate, TransformComponent
+from .defaults import default_name, defaults_of
 from .errors import Place, Problem, UserError, suggest
-from .plugins import PluginRef, Plugins, find_recipe, load_plugins
+from .plugins import DISABLE_VARIABLE, PluginRef, Plugins, find_recipe, load_plugins
 from .ranking import mode_of
 from .recipe import Named, Recipe
 from .registry import Registry
 from .secrets import hide_secrets
 from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
-from .source import Source, load_source
+from .source import Source, read_source
 from .validation import validate
 from .yamlfile import Key, quoted
 
@@ -48,26 +48,39 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False
 
     trust: load the plugins of a run's folder whoever made it. Raises UserError with every problem found.
     """
+    source, plugins = read_recipe(name, overrides, trust=trust)
+    recipe, warnings = resolve(source, plugins)
+    message = f"turned off by {DISABLE_VARIABLE}, and no part of the run"
+    off = [Problem(f"'{ref.name}' is {message}", "plugins", ref.place, "warning") for ref in plugins.left_out]
+    return Loaded(recipe, plugins, source, source.warnings + off + warnings)
+
+
+def read_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False) -> tuple[Source, Plugins]:
+    """Read a recipe as `load_recipe` does, unchecked: its values, and the plugins there are with those it names."""
     plugins = load_plugins()
     shipped = plugins.recipes
 
     def find(wanted: str, base: Path) -> Path:
         return find_recipe(wanted, shipped, base)
 
-    source = load_source(find(name, Path()), overrides, {"data": DATA_KEYS}, find)
+    source = read_source(find(name, Path()), overrides, {"data": DATA_KEYS}, find)
+    plugins = with_named(plugins, source, trust=trust)
+    source.settle(lambda written: defaults_of(written, plugins, source.path))
+    return source, plugins
+
+
+def with_named(plugins: Plugins, source: Source, *, trust: bool) -> Plugins:
+    """Return the plugins with those that a recipe names. Raises UserError."""
     refs = tuple(PluginRef(*named) for named in source.plugins)
-    if refs:
-        plugins = load_plugins(refs, trust=trust)
-    recipe, warnings = resolve(source, plugins, refs)
-    return Loaded(recipe, plugins, source, source.warnings + warnings)
+    return load_plugins(refs, trust=trust) if refs else plugins
 
 
-def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...]) -> tuple[Recipe, list[Problem]]:
+def resolve(source: Source, plugins: Plugins) -> tuple[Recipe, list[Problem]]:
     """Check a source's values: the outer shape, each component, how they fit; return the recipe and warnings about it.
 
     Raises UserError with all problems.
     """
-    values = {"name": _default_name(source.path), **source.values}
+    values = {"name": default_name(source.path), **source.values}
     homes = _homes(values, plugins)
     outer, problems = validate(RecipeSettings, values, (), source, ("extends", "plugins"), homes)
     check = _Check(source, plugins, homes, outer.train.epochs if outer else None, problems)
@@ -90,15 +103,10 @@ def resolve(source: Source, plugins: Plugins, refs: tuple[PluginRef, ...]) -> tu
         dataset=dataset,
         train=outer.train,
         checkpoint=outer.checkpoint,
-        plugins=refs,
+        plugins=plugins.named,
         **parts,
     )
     return recipe, _in_order([*check.problems, *_odd_together(recipe, source)])
-
-
-def _default_name(path: Path) -> str:
-    """Return the recipe's file name as the name of a run, without what a folder's name should not have."""
-    return re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]+", "_", path.stem).lstrip("_")[:100] or "run"
 
 
 @dataclass

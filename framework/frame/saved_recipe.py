@@ -2,46 +2,91 @@
 
 from __future__ import annotations
 
-import shutil
+import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from .distributed import World
+from .errors import RunFailed
+from .interrupts import Interrupted
 from .origins import auto_keys
+from .plugin_files import PluginFile
 from .recipe import Recipe
-from .rundir import RunDir, sha256, write_text
+from .rundir import RunDir, write_bytes, write_text
 from .source import COMMAND_LINE, Source
 from .trust import FOLDER, sign
 from .yamlfile import dotted
 
 
-def save_recipe(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) -> None:
-    """Write the resolved recipe into a run's folder, and copy the plugin files that it names beside it."""
-    values = recipe.values()
+def save_recipe(folder: RunDir, recipe: Recipe) -> None:
+    """Write the resolved recipe into a run's folder; its plugin files are named as `keep_plugins` leaves them there."""
+    values, places = recipe.values(), _places(folder, recipe)
     for number, ref in enumerate(recipe.plugins):
-        if ref.file:
-            copy = folder.path / FOLDER / ref.file.name
-            copy.parent.mkdir(exist_ok=True)
-            if copy != ref.file:
-                shutil.copyfile(ref.file, copy)
-            values["plugins"][number] = f"./{FOLDER}/{ref.file.name}"
-    sign_plugins(folder, recipe, warn)
+        if ref.files:
+            values["plugins"][number] = f"./{FOLDER}/{places[ref.files[0].path]}"
     write_text(folder.recipe, as_yaml(values))
 
 
-def sign_plugins(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) -> None:
-    """Note in run.json which plugins the run has, as its user's own: they are loaded again without a question."""
+def keep_plugins(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) -> None:
+    """Keep the plugins' code in the run's folder, as it was imported, and sign it as the user's own in run.json: it is
+    loaded again without a question."""
     if not recipe.plugins:
         return
-    files = {copy.name: sha256(copy) for copy in sorted((folder.path / FOLDER).glob("*.py"))}
-    named = {"plugin_files": files, "plugin_modules": [ref.name for ref in recipe.plugins if not ref.file]}
+    places = _places(folder, recipe)
+    digests = {}
+    for file in _files(recipe):
+        copy = folder.path / FOLDER / places[file.path]
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(copy, file.content)
+        digests[places[file.path]] = file.digest
+    named = {"plugin_files": digests, "plugin_modules": [ref.name for ref in recipe.plugins if not ref.files]}
     try:
         signature = sign(named)
     except OSError as error:
         signature = None
         warn(f"the run's plugins cannot be signed: a resume will ask for --trust ({error})")
     folder.update_record(**named, plugin_signature=signature)
+
+
+def check_same_plugins(recipe: Recipe, world: World) -> None:
+    """Raise RunFailed unless all processes of a run imported the same plugin files; the others end by Interrupted."""
+    found = world.gather({str(file.path): file.digest for file in _files(recipe)})
+    for rank, other in enumerate(found):
+        if changed := [path for path in found[0] | other if found[0].get(path) != other.get(path)]:
+            if not world.first:
+                raise Interrupted  # the first process says why
+            raise RunFailed(
+                f"processes 0 and {rank} of the run read {changed[0]} differently: was it edited while they began? "
+                "Start the run again"
+            )
+
+
+def _files(recipe: Recipe) -> list[PluginFile]:
+    """Return the plugins' files, each once: two plugins may share one beside them."""
+    return list({file.path: file for ref in recipe.plugins for file in ref.files}.values())
+
+
+def _places(folder: RunDir, recipe: Recipe) -> dict[Path, str]:
+    """Return where each plugin file lies below `plugins/`: there already, or to be copied.
+
+    Files of one folder stay beside each other, for they import each other: all of them lie in `2/` where one has the
+    name of another folder's.
+    """
+    home = (folder.path / FOLDER).resolve()
+    beside: dict[Path, list[str]] = {}
+    for file in _files(recipe):
+        beside.setdefault(file.path.parent, []).append(file.path.name)
+    places = {parent / name: parent.relative_to(home) / name
+              for parent, names in beside.items() if parent.is_relative_to(home) for name in names}  # fmt: skip
+    for parent, names in beside.items():
+        if not parent.is_relative_to(home):
+            folders = (Path(str(number) if number > 1 else "") for number in itertools.count(1))
+            free = next(one for one in folders if not {one / name for name in names} & {*places.values()})
+            places |= {parent / name: free / name for name in names}
+    return {path: place.as_posix() for path, place in places.items()}
 
 
 def provenance(source: Source, recipe: Recipe) -> dict[str, Any]:

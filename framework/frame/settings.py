@@ -136,6 +136,14 @@ class CheckpointSettings(Settings):
     """Save within an epoch too: after the step at which the last checkpoint is this old."""
 
 
+def _each_once(trackers: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    """Refuse two trackers of one kind: the run's folder and id name their files and their run at a server."""
+    uses = [tracker.get("use") for tracker in trackers]
+    if twice := [use for use in uses if isinstance(use, str) and uses.count(use) > 1]:
+        raise ValueError(f"has '{twice[0]}' twice, and both would write the same files; leave one out")
+    return trackers
+
+
 class RecipeSettings(Settings):
     """The outer shape of a recipe."""
 
@@ -151,7 +159,7 @@ class RecipeSettings(Settings):
     lr_finder: Node | None = None
     evaluate: Node | None = None
     callbacks: tuple[Node, ...] = ()
-    trackers: tuple[Node, ...] = ()
+    trackers: Annotated[tuple[Node, ...], AfterValidator(_each_once)] = ()
     analyzers: tuple[Node, ...] = ()
     train: TrainSettings
     checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)

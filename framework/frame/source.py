@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import (
-    InterpolationKeyError,
-    InterpolationToMissingValueError,
-    MissingMandatoryValue,
-    OmegaConfBaseException,
-)
-
-from .errors import Level, Place, Problem, UserError, shown, suggest
+from .errors import Level, Place, Problem, UserError, shown
+from .interpolation import DeadEnds, Defaults, interpolate, no_defaults
 from .trust import run_around
-from .yamlfile import Key, dotted, literal, quoted, read_value, read_yaml
+from .yamlfile import Key, dotted, quoted, read_value, read_yaml
 
-COMMAND_LINE, NOT_YET = Place("command line"), "${not_yet:}"
-MAX_TEXT, MAX_LINKS, MAX_CHAIN, NODE = 1_000_000, 40, 40, 100
-TOO_LONG = "what it leads to adds up to far more than a recipe"
-TOO_FAR = "the values it leads to lead on to too many others"
-DEAD_ENDS = (OmegaConfBaseException, RecursionError)
+COMMAND_LINE = Place("command line")
+MAX_CHAIN = 40
 OwnKeys = Mapping[str, frozenset[str]]
 """Section -> the keys in it that are the host's, not its component's: they survive a change of the component."""
 
@@ -41,6 +31,8 @@ class Source:
     that has the file, or the file that extends it."""
     warnings: list[Problem] = field(default_factory=list)
     """What a change of component by an override dropped."""
+    reached: dict[Key, tuple[Key, ...]] = field(default_factory=dict)
+    """Key of an interpolated value -> the settings whose defaults it took."""
 
     def place(self, key: Key) -> Place:
         """Return where `key` was written; a key that was not takes its parent's place."""
@@ -52,32 +44,38 @@ class Source:
     def problem(self, key: Key, message: str, level: Level = "error") -> Problem:
         return Problem(message, dotted(key), self.place(key), level)
 
+    def settle(self, defaults: Defaults = no_defaults) -> None:
+        """Put what each `${...}` leads to in its place. Raises UserError that says of every dead end where it leads."""
+        try:
+            self.values, self.reached = interpolate(self.values, defaults)
+        except DeadEnds as error:
+            raise UserError([self.problem(key, message) for key, message in error.messages.items()]) from error
+
     def forget(self, key: Key) -> None:
         """Drop the places of `key` and of all below it, because it is replaced."""
         for old in [old for old in self.places if old[: len(key)] == key]:
             del self.places[old]
 
 
-def load_source(path: Path, overrides: Sequence[str], own_keys: OwnKeys, find: Callable[[str, Path], Path]) -> Source:
-    """Read the recipe `path` and all that it extends, lay the overrides over it, resolve interpolations.
+def read_source(path: Path, overrides: Sequence[str], own_keys: OwnKeys, find: Callable[[str, Path], Path]) -> Source:
+    """Read the recipe `path` and all that it extends, and lay the overrides over it; `settle` resolves its `${...}`.
 
     find: (name under `extends`, folder of the recipe) -> file. Raises UserError.
     """
-    source = _load_chain(path, own_keys, find)
+    source = load_chain(path, own_keys, find)
     _apply(source, overrides, own_keys)
-    source.values = _resolve(source)
     return source
 
 
-def _load_chain(
+def load_chain(
     path: Path,
     own_keys: OwnKeys,
     find: Callable[[str, Path], Path],
     chain: tuple[Path, ...] = (),
     run: Path | None = None,
 ) -> Source:
-    source = Source(path, *read_yaml(path))
-    run = run_around(path) or run
+    """Read the recipe `path` and all that it extends; see `load_source`, which does the rest."""
+    source, run = Source(path, *read_yaml(path)), run_around(path) or run
     named = source.values.pop("plugins", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         raise UserError(
@@ -99,7 +97,7 @@ def _load_chain(
         raise UserError(source.problem(("extends",), f"recipes extend each other in a circle: {circle}"))
     if len(chain) > MAX_CHAIN:
         raise UserError(source.problem(("extends",), f"more than {MAX_CHAIN} recipes extend each other"))
-    return _overlay(_load_chain(file, own_keys, find, chain, run), source, own_keys)
+    return _overlay(load_chain(file, own_keys, find, chain, run), source, own_keys)
 
 
 def _overlay(base: Source, top: Source, own_keys: OwnKeys) -> Source:
@@ -199,101 +197,3 @@ def _check_step(node: Any, here: Key, part: str | int) -> None:
         raise ValueError(f"{dotted(here)} is {quoted(node)}, which has no settings of its own")
     elif isinstance(part, int):
         raise ValueError(f"{dotted(here)} is a section, not a list: {part} is no setting of it")
-
-
-def _resolve(source: Source) -> dict[str, Any]:
-    """Resolve `${...}` everywhere; those that lead nowhere are reported all at once.
-
-    Each is read when all that it leads to has been read, and is a plain value from then on. So a chain of `${b}${b}`
-    takes no longer than what it adds up to, and that is bounded: by the number of `${` in a value times all there is.
-    """
-    config = OmegaConf.create(source.values)
-    texts = dict(_interpolations(source.values))
-    for key in texts:
-        _put(config, key, NOT_YET)
-    size, left = len(str(source.values)), list(texts)
-    for _ in range(MAX_LINKS):
-        before, left = left[::-1], []
-        for key in before:
-            if texts[key].count("${") * size > MAX_TEXT:
-                raise UserError(source.problem(key, f"cannot be resolved: {TOO_LONG}"))
-            _put(config, key, texts[key])
-            try:
-                value = _read(config, key)
-            except DEAD_ENDS:
-                left.append(key)
-                _put(config, key, NOT_YET)
-            else:
-                _put(config, key, literal(value))
-                size += _size(value)
-        if len(left) in (0, len(before)):
-            break
-    else:
-        raise UserError([source.problem(key, f"cannot be resolved: {TOO_FAR}") for key in left])
-    _refuse({key: texts[key] for key in texts if key in set(left)}, config, source)
-    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
-
-
-def _refuse(waiting: Mapping[Key, str], config: Any, source: Source) -> None:
-    """Raise UserError that says of each of these where it leads, if there are any."""
-    problems = []
-    for key, text in waiting.items():
-        _put(config, key, text)
-    for key in waiting:
-        try:
-            _read(config, key)
-        except DEAD_ENDS as error:
-            problems.append(source.problem(key, _dead_end(error, source)))
-    if problems:
-        raise UserError(problems)
-
-
-def _read(config: Any, key: Key) -> Any:
-    """Return the plain value at `key`, interpolations in it resolved."""
-    for part in key:
-        config = config[part]
-    # A section may hold the interpolation that led to it: this finds out.
-    return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
-
-
-def _size(value: Any) -> int:
-    """Return the characters of a value; each entry of a section or list counts as NODE more."""
-    if isinstance(value, dict | list):
-        return sum(NODE + _size(child) for child in (value.values() if isinstance(value, dict) else value))
-    return len(str(value))
-
-
-def _put(config: Any, key: Key, value: Any) -> None:
-    for part in key[:-1]:
-        config = config[part]
-    config[key[-1]] = value
-
-
-def _dead_end(error: Exception, source: Source) -> str:
-    """Say where an interpolation led instead of to a value."""
-    reason = str(error).partition("\n")[0]
-    if isinstance(error, MissingMandatoryValue):
-        return "must be given: ??? stands for a value that is still missing"
-    if isinstance(error, InterpolationToMissingValueError):
-        return "cannot be resolved: it leads to ???, a value that is still missing"
-    if isinstance(error, RecursionError) or "Recursive" in reason or "parent node" in reason:
-        return "cannot be resolved: it leads back to itself"
-    if wrapped := re.search(r'raised while resolving interpolation: "?(.*?)"?$', reason):
-        reason = wrapped[1]
-    if isinstance(error, InterpolationKeyError) and (wanted := re.search(r"'(.+)'", reason)):
-        near = suggest(wanted[1], map(dotted, source.places), list_all=False)
-        reason = f"there is no key '{wanted[1]}'{near or '; write the whole key, as in ${train.epochs}'}"
-    elif variable := re.search(r"Environment variable '(.+)' not found", reason):
-        reason = f"{reason}; set it, or write ${{oc.env:{variable[1]},a default}}"
-    elif reason.startswith("Unsupported interpolation type"):
-        reason = f"{reason}; write ${{train.epochs}} or ${{oc.env:NAME,default}}"
-    return f"cannot be resolved: {reason}"
-
-
-def _interpolations(value: Any, key: Key = ()) -> Iterator[tuple[Key, str]]:
-    """Yield key and text of every value that OmegaConf will interpolate, or that says it is missing (`???`)."""
-    if isinstance(value, dict | list):
-        for part, child in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _interpolations(child, (*key, part))
-    elif isinstance(value, str) and ("${" in value or value == "???"):
-        yield key, value

@@ -18,7 +18,7 @@ from typing import Any
 
 from .errors import UserError
 from .jsonfile import read_bytes
-from .rundir import RunDir, sha256
+from .rundir import RunDir
 
 FOLDER = "plugins"
 """Where a run's folder has the copies of plugin files."""
@@ -43,11 +43,14 @@ def sign(named: Mapping[str, Any]) -> str:
     return _signature(named, _own_key())
 
 
-def refusal(run: Path, name: str, file: Path | None) -> str | None:
-    """Say why the plugin `name` of a run's recipe must not be loaded; None if it may. file: None for a module."""
+def refusal(run: Path, name: str, file: tuple[Path, str] | None) -> str | None:
+    """Say why the plugin `name` of a run's recipe must not be loaded; None if it may.
+
+    file: a file of it, with the SHA-256 of what would be imported; None for a module.
+    """
     record = _record(run)
     named = {key: record.get(key) for key in ("plugin_files", "plugin_modules")}
-    if file and (changed := _change(run, file, named["plugin_files"])):
+    if file and (changed := _change(run, *file, named["plugin_files"])):
         return f"plugin '{name}' is not loaded: {changed}; --trust loads it as it is"
     if not _signed_here(named, record.get("plugin_signature")):
         why = f"its run, {run}, was not made on this machine by this user"
@@ -66,13 +69,11 @@ def _signed_here(named: Mapping[str, Any], signature: Any) -> bool:
     return isinstance(signature, str) and hmac.compare_digest(own.encode(), signature.encode(errors="replace"))
 
 
-def _change(run: Path, file: Path, recorded: Any) -> str:
-    """Say how a plugin file differs from the one that the run had; nothing if it does not."""
-    known = recorded.get(file.name) if isinstance(recorded, dict) and file.parent == run / FOLDER else None
-    try:
-        found = sha256(file)
-    except OSError as error:
-        return f"{file} cannot be read: {error.strerror}"
+def _change(run: Path, file: Path, found: str, recorded: Any) -> str:
+    """Say how a plugin file differs from the one that the run had; nothing if it does not. found: its SHA-256."""
+    home = run / FOLDER
+    inside = isinstance(recorded, dict) and file.is_relative_to(home)
+    known = recorded.get(file.relative_to(home).as_posix()) if inside else None
     if found == known:
         return ""
     return f"{file} was changed since the run: its SHA-256 is {found}, run.json has {known or 'none of it'}"

@@ -145,12 +145,23 @@ def _hint(at: Key, wants: str, got: Any, model: type[BaseModel]) -> str:
         return f"; write {{{next(iter(_fields(model, at)), 'use')}: {got}}}"
     if hint := suggest(got, re.findall(r"'([^']+)'", wants), list_all=False):
         return hint
+    if "text" not in wants and (number := _decimal(got)):
+        return f"; write {number}"
     if re.fullmatch(r"-?[\d.]+(e-?\d+)?|true|false", got) and "text" not in wants:
         return "; it is text, being quoted or from oc.env: leave the quotes out, or write ${oc.decode:${oc.env:...}}"
     if not re.match(r"[-+.]?\d", got) or not re.search("a number|an integer", wants):
         return ""
     alone = "an integer" in wants or re.match(r"\S*\d [a-z]", got)
     return "; write the number alone" if alone else "; write it as 0.001 or 1e-3"
+
+
+def _decimal(text: str) -> str | None:
+    """Return the number that a text is in another notation than YAML's: 9 of `09`, -0.5 of `-.5`, 8 of `0o10`."""
+    if zeros := re.fullmatch(r"([-+]?)0+([1-9][0-9_]*)", text):
+        return zeros[1] + zeros[2]
+    if fraction := re.fullmatch(r"([-+]?)(\.[0-9]+)", text):
+        return f"{fraction[1]}0{fraction[2]}"
+    return str(int(text[2:], 8)) if re.fullmatch("0o[0-7]{1,20}", text) else None
 
 
 def _want(detail: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from .secrets import hide_secrets, known_secrets
 Key = tuple[str | int, ...]
 MAX_BYTES, MAX_DEPTH, MAX_DIGITS = 100_000, 40, 400
 TAGS = "tag:yaml.org,2002:"
-TEXT, NUMBER, MERGE = f"{TAGS}str", f"{TAGS}int", f"{TAGS}merge"
+TEXT, NUMBER, FLOAT, MERGE = f"{TAGS}str", f"{TAGS}int", f"{TAGS}float", f"{TAGS}merge"
 NO_INTERPOLATION = "is no valid interpolation; write ${train.epochs} or ${oc.env:NAME,default}"
 LINE_END = "\r\n|[\r\n\x85\u2028\u2029]"
 INDENTED = "this line is indented unlike those that it belongs to"
@@ -130,11 +131,28 @@ def read_value(text: str) -> Any:
     """Return what `text` means as the YAML of one value. Raises ValueError that says what is wrong with it."""
     try:
         _compose(text)
-        return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[call-overload, index]
+        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[call-overload, index]
     except GrammarParseError as error:
         raise ValueError(NO_INTERPOLATION) from error
     except NOT_YAML as error:
         raise ValueError(_mistake(error, text)[0]) from error
+    _refuse_what_is_lost(text)
+    return value
+
+
+def _refuse_what_is_lost(text: str) -> None:
+    """Raise ValueError where YAML would drop a part of a single value: a comment, or an anchor that nothing uses."""
+    tokens = list(yaml.scan(text))
+    starts = [token.start_mark.index for token in tokens[1:]]
+    if any("#" in text[token.end_mark.index : start] for token, start in zip(tokens, starts, strict=False)):
+        raise ValueError(f"holds a comment, from # on; for text, use quotes within quotes: {_in_quotes(text)}")
+    kinds = {type(token) for token in tokens}
+    if yaml.AnchorToken in kinds and yaml.AliasToken not in kinds:
+        raise ValueError(f"holds an anchor, from & on; for text, use quotes within quotes: {_in_quotes(text)}")
+
+
+def _in_quotes(text: str) -> str:
+    return f"'{json.dumps(hide_secrets(text), ensure_ascii=False)}'"
 
 
 def _read_text(path: Path, name: str) -> str:
@@ -156,7 +174,7 @@ class _Composer(yaml.SafeLoader):
 
     depth = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if tag := getattr(event, "tag", None):
             raise _refusal(f"a recipe has no tags such as {tag.replace(TAGS, '!!')}", event)
@@ -167,8 +185,16 @@ class _Composer(yaml.SafeLoader):
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
-        if isinstance(node, yaml.ScalarNode) and node.tag == NUMBER and len(node.value) > MAX_DIGITS:
-            raise _refusal(f"a number of {len(node.value):,} characters", event)  # Python cannot write it out
+        if isinstance(node, yaml.ScalarNode) and not isinstance(event, yaml.AliasEvent):
+            if node.tag == NUMBER and len(node.value) > MAX_DIGITS:
+                raise _refusal(f"a number of {len(node.value):,} characters", event)  # Python cannot write it out
+            is_key = parent is not None and index is None  # must be text, and is told so
+            if node.tag in (NUMBER, FLOAT) and not is_key and (meaning := _hidden_base(node.value)):
+                raise _Surprise(None, None, meaning, event.start_mark)
+            if event.anchor and event.implicit[0] and not node.value:
+                raise _refusal(
+                    f"&{event.anchor} marks the value behind it, and there is none; text needs quotes", event
+                )
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -189,6 +215,23 @@ class _Composer(yaml.SafeLoader):
 
 # OmegaConf reads 1e3 as a number, plain YAML 1.1 as text.
 _Composer.add_implicit_resolver(f"{TAGS}float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789"))
+
+
+class _Surprise(yaml.MarkedYAMLError):
+    """A value that YAML takes for something else than its author."""
+
+
+def _hidden_base(number: str) -> str | None:
+    """Say what YAML makes of a number that looks decimal, or like a time, and is neither; None of all others."""
+    digits = number.replace("_", "")
+    if ":" in digits:
+        sign, parts = digits[:1] * digits.startswith("-"), digits.lstrip("+-").split(":")
+        value = sum(Decimal(part) * 60**power for power, part in enumerate(reversed(parts)))
+        return f"YAML takes {number} for a number in base 60; write {sign}{value:f}, or '{number}' for text"
+    if octal := re.fullmatch(r"([-+]?)0+([0-7]+)", digits):
+        meant = f"{octal[1]}{octal[2].lstrip('0') or 0}"
+        return f"YAML takes {number} for {int(digits, 8)}, in base 8; write {meant}, or '{number}' for text"
+    return None
 
 
 def _refusal(message: str, at: Any) -> yaml.MarkedYAMLError:
@@ -224,7 +267,7 @@ def _mistake(error: Exception, text: str) -> tuple[str, int | None]:
     elif isinstance(error, ReaderError):
         line = text.count("\n", 0, error.position) + 1
         reason = f"the character U+{ord(text[error.position]):04X} is not allowed in it"
-    return f"is not valid YAML: {reason}", line
+    return f"is {'ambiguous' if isinstance(error, _Surprise) else 'not valid YAML'}: {reason}", line
 
 
 def _in_plain_words(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from fakes.launching import start
 from frame.rundir import RunDir
 
-PATIENCE_S = 120
+PATIENCE_S = 250
 
 
 def finish(arguments: Sequence[str], folder: Path) -> float:

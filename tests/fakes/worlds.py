@@ -11,7 +11,7 @@ from typing import Any
 
 from fakes.launching import be_frame, launcher
 
-PATIENCE_S = 120
+PATIENCE_S = 250
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,10 @@ class TestRecipes:
 
 
 class TestSettings:
+    def test_a_recipe_that_takes_a_default_by_interpolation(self, here):
+        (here / "mine.yaml").write_text(RECIPE + "checkpoint: {every_steps: '${data.batch_size}'}\n")
+        assert completed("frame run mine.yaml optimizer.weight") == ["optimizer.weight_decay="]
+
     def test_those_of_the_host(self, here):
         assert completed("frame run quickstart train.e") == ["train.epochs="]
         assert completed("frame run quickstart na") == ["name="]

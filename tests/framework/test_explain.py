@@ -131,6 +131,16 @@ def test_plugins_are_where_they_are_named(cli, recipe_file, tmp_path):
     assert found[f"- {tmp_path / 'mine.py'}"] == "recipe.yaml:3"
 
 
+def test_a_default_that_an_interpolation_leads_to(cli, recipe_file):
+    recipe_file("extends: quickstart\ntrain: {log_every: '${data.eval_batch_size}'}\nname: '${train.epochs}-${seed}'\n")
+    found = origins(cli("explain", "recipe.yaml", "seed=3").out.splitlines())
+    assert found["log_every: 500"] == "recipe.yaml:2, default of data.eval_batch_size"
+    assert found["name: 8-3"] == "recipe.yaml:3"
+    values = {one["key"]: one for one in json.loads(cli("explain", "recipe.yaml", "--json").out)}
+    assert values["train.log_every"]["defaults"] == ["data.eval_batch_size"]
+    assert "defaults" not in values["train.epochs"]
+
+
 def test_for_programs(explain, cli):
     explain()
     values = {one["key"]: one for one in json.loads(cli("explain", "top.yaml", "train.device=cpu", "--json").out)}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from frame import UserError
 from frame.recipe import Recipe
 from frame.resolve import load_recipe
+from frame.yamlfile import read_value
 
 RECIPE = {
     "name": "fuzz",
@@ -78,7 +79,7 @@ written = st.one_of(
     ),
 )  # fmt: skip
 marks = st.text(alphabet="ab:-[]{}#&*!|>'\"%@`,?~<= \n\t\\0123.e$\ud800\u2028\x00é", max_size=60)
-links = st.lists(st.sampled_from(["${a}", "${b}", "${c.x}", "${c}", "${.x}", "${d.0}", "\\${", "$", "x", "\\", "???", "${oc.env:HOME}", "${oc.select:a,b}", "${oc.decode:${a}}", "${${a}}"]), max_size=4).map("".join)  # fmt: skip
+links = st.lists(st.sampled_from(["${a}", "${b}", "${c.x}", "${c}", "${.x}", "${d.0}", "\\${", "$", "x", "\\", "???", "${oc.env:HOME}", "${oc.select:a,b}", "${oc.decode:${a}}", "${${a}}", "${seed}", "${data.batch_size}", "${train.${a}}", "${optimizer.betas.0}", "${oc.select:seed,${checkpoint}}"]), max_size=4).map("".join)  # fmt: skip
 
 
 def in_bytes(text: str) -> bytes:
@@ -180,6 +181,23 @@ def test_a_few(kind):
 @pytest.mark.parametrize("kind", FUZZ)
 def test_many_more(kind):
     fuzz(kind, 3000)
+
+
+@given(
+    st.text(alphabet="0123456789_:.+-eExob", max_size=8)
+    | st.from_regex(r"[-+]?[0-9_:]{1,9}(\.[0-9]*)?", fullmatch=True)
+)
+@settings(deadline=None, max_examples=300)
+def test_a_number_is_the_one_that_python_reads(text):
+    try:
+        value = read_value(text)
+    except ValueError:
+        return
+    digits = text.replace("_", "")
+    if isinstance(value, float):
+        assert value == float(digits)
+    elif isinstance(value, int):
+        assert value == int(digits, 0)
 
 
 @pytest.mark.parametrize("name", ["", "\0", "x" * 5000, "a/" * 2000, "/", "~", "é\udcff", "/dev/null/x", os.devnull])

@@ -45,6 +45,7 @@ def kill_and_compare(folder: Path, settings: list[str], kills: int, seed: int) -
     return killer.count
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("case", ["bf16, LR finder, EMA, accumulation"])
 def test_a_run_that_is_killed_a_few_times(tmp_path, case):
     assert sum(kill_and_compare(tmp_path, CASES[case], kills=5, seed=1).values()) == 5

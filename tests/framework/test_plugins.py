@@ -290,7 +290,10 @@ class TestNamedByTheRecipe:
         monkeypatch.setenv("FRAME_DISABLE_PLUGINS", "./mine.py")
         (here / "mine.py").write_text("raise RuntimeError")
         (here / "r.yaml").write_text("plugins: [./mine.py]\n" + RECIPE)
-        assert load_recipe("r.yaml").recipe.plugins[0].file == here / "mine.py"
+        loaded = load_recipe("r.yaml")
+        assert loaded.recipe.plugins == ()
+        message = "'./mine.py' is turned off by FRAME_DISABLE_PLUGINS, and no part of the run"
+        assert [str(warning) for warning in loaded.warnings] == [f"r.yaml:1: plugins: {message}"]
 
     @pytest.mark.parametrize(
         ("text", "cause"),
@@ -320,7 +323,7 @@ class TestNamedByTheRecipe:
         (here / "r.yaml").write_text(f"{RECIPE}plugins: [./twice.py]\n")
         assert error("r.yaml") == (
             f"r.yaml:6: plugins: two plugins offer the dataset 'digits': 'digits' of {FRAME} and './twice.py' of {file}; "
-            "uninstall one, or turn one off: FRAME_DISABLE_PLUGINS=./twice.py"
+            "rename yours in ./twice.py"
         )
 
     def test_an_installed_one_that_failed_is_not_taken_for_loaded(self, install, here):
@@ -339,7 +342,7 @@ class TestNamedByTheRecipe:
         (here / "r.yaml").write_text(f"{RECIPE}plugins: [./again.py]\n")
         assert error("r.yaml") == (
             "r.yaml:6: plugins: two plugins offer the recipe 'mine': 'its_recipes' of its-recipes 0.3 and './again.py' "
-            f"of {here / 'again.py'}; uninstall one, or turn one off: FRAME_DISABLE_PLUGINS=./again.py"
+            f"of {here / 'again.py'}; rename yours in ./again.py"
         )
 
     def test_a_missing_module(self, here):

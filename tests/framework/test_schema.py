@@ -250,7 +250,7 @@ def test_they_agree_whatever_stands_in_the_place_of_a_value(validator):
         for step in range(5):
             recipe = changed(values, (key, others[(number + 5 * step) % len(others)]))
             source = Source(Path("recipe.yaml"), recipe, {})
-            verdicts.append(compare(validator, recipe, lambda source=source: resolve(source, PLUGINS, ())))
+            verdicts.append(compare(validator, recipe, lambda source=source: resolve(source, PLUGINS)))
     assert len(verdicts) > 200
     assert set(verdicts) == {True, False}
 

@@ -148,6 +148,16 @@ def test_the_resolved_recipe_runs_again_and_says_which_variable_it_needs(cli, tm
     assert "callbacks.0.credential: cannot be resolved: Environment variable 'MY_API_TOKEN' not found" in result.err
 
 
+@pytest.mark.parametrize(("command", "says"), [("sync", "upload nothing"), ("report", "without the tracker 'wandb'")])
+def test_what_only_needs_the_trackers_needs_no_other_variables(cli, tmp_path, recipe, monkeypatch, command, says):
+    assert cli("run", recipe, "trackers=[{use: broken}]", "train.epochs=1").code == 0
+    monkeypatch.delenv("MY_API_TOKEN")
+    result = cli(command, only_run(tmp_path), *["--wandb"] * (command == "report"))
+    assert result.code == 2
+    assert says in result.err
+    assert "MY_API_TOKEN" not in result.err
+
+
 def test_a_failed_run_does_not_say_it_either(cli, tmp_path, recipe):
     result = cli("run", recipe, "callbacks.0.fails=true")
     assert result.code == 1

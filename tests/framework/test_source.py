@@ -11,7 +11,7 @@ import pytest
 
 from frame import UserError
 from frame.resolve import load_recipe
-from frame.source import load_source
+from frame.source import read_source
 from frame.yamlfile import MAX_BYTES
 
 RECIPE = """\
@@ -45,7 +45,9 @@ def write(tmp_path, monkeypatch):
 
 def values(path, *overrides):
     """Read a recipe whose sections have no keys of the host's own."""
-    return load_source(path, overrides, {"data": frozenset({"batch_size"})}, lambda name, base: base / name).values
+    source = read_source(path, overrides, {"data": frozenset({"batch_size"})}, lambda name, base: base / name)
+    source.settle()
+    return source.values
 
 
 def errors(path, *overrides) -> list[str]:
@@ -206,6 +208,104 @@ class TestInterpolation:
             "r.yaml:4: b.1: cannot be resolved: Unsupported interpolation type nosuch; write ${train.epochs} or ${oc.env:NAME,default}",
             "r.yaml:6: c: must be given: ??? stands for a value that is still missing",
             "r.yaml:7: d: cannot be resolved: it leads to ???, a value that is still missing",
+        ]
+
+
+class TestDefaults:
+    """`${...}` reaches what is not written: the defaults of the host and of the components that are named."""
+
+    REST = "data: {use: digits}\nmodel: {use: custom_resnet}\nloss: {use: cross_entropy}\n"
+
+    def test_of_the_host_and_of_components(self, write):
+        text = (
+            self.REST
+            + """\
+name: p${seed}-${data.batch_size}
+optimizer: {use: sgd, lr: "${.momentum}", weight_decay: "${scheduler.final_lr}"}
+scheduler: {use: cosine}
+train: {epochs: "${checkpoint.every_epochs}", clip_grad_norm: "${data.validation}"}
+checkpoint: {every_minutes: "${analyzers[1].time_limit_s}"}
+analyzers: [{use: confusion}, {use: correct}]
+"""
+        )
+        recipe = load_recipe(str(write(r=text))).recipe
+        optimizer, scheduler, correct = recipe.optimizer.component, recipe.scheduler.component, recipe.analyzers[1]
+        assert (recipe.name, recipe.train.epochs, recipe.train.clip_grad_norm) == ("p0-128", 1, None)
+        assert (optimizer.lr, optimizer.weight_decay) == (optimizer.momentum, scheduler.final_lr)
+        assert recipe.checkpoint.every_minutes == correct.component.time_limit_s
+
+    def test_what_is_written_chooses_the_component_whose_default_it_is(self, write, monkeypatch):
+        monkeypatch.delenv("PROBE_OPTIMIZER", raising=False)
+        text = (
+            self.REST
+            + """\
+optimizer: {use: "${oc.env:PROBE_OPTIMIZER,adam}", lr: 0.5}
+train: {epochs: 1}
+callbacks: [{use: ema, decay: "${optimizer.betas.1}"}]
+"""
+        )
+        assert load_recipe(str(write(r=text))).recipe.callbacks[0].component.decay == 0.999
+        monkeypatch.setenv("PROBE_OPTIMIZER", "sgd")
+        (line,) = errors("r.yaml")
+        assert line.startswith("r.yaml:6: callbacks.0.decay: cannot be resolved: there is no key 'optimizer.betas.1'")
+
+    def test_what_is_written_goes_before_a_default_and_a_fallback_keeps_its_meaning(self, write):
+        text = (
+            self.REST
+            + """\
+optimizer: {use: adam}
+train:
+  epochs: 1
+  log_every: ${oc.select:data.batch_size,7}
+  accumulate: ${oc.select:data.batch_size,${data.eval_batch_size}}
+"""
+        )
+        train = load_recipe(str(write(r=text))).recipe.train
+        assert (train.log_every, train.accumulate) == (7, 500)
+        train = load_recipe("r.yaml", ["data.batch_size=64"]).recipe.train
+        assert (train.log_every, train.accumulate) == (64, 64)
+
+    def test_auto_stays_auto(self, write):
+        text = (
+            self.REST
+            + """\
+optimizer: {use: sgd, lr: "${scheduler.max_lr}"}
+scheduler: {use: one_cycle}
+lr_finder: {use: lr_range_test}
+train: {epochs: 1, device: "${train.precision}"}
+"""
+        )
+        recipe = load_recipe(str(write(r=text))).recipe
+        assert (recipe.optimizer.component.lr, recipe.train.device) == ("auto", "auto")
+
+    def test_an_escaped_one_is_text(self, write):
+        text = "a: \\${data.batch_size}\nb: \\\\${data.batch_size}\n"
+        source = read_source(write(r=text), (), {}, lambda name, base: base / name)
+        source.settle(lambda written: {("data", "batch_size"): 128})
+        assert source.values == {"a": "${data.batch_size}", "b": "\\128"}
+        assert source.reached == {("b",): (("data", "batch_size"),)}
+
+    def test_a_section_is_what_is_written_of_it(self, write):
+        source = read_source(
+            write(r="a: ${s}\nb: ${s.y}\ns: {x: '${s.y}'}\ndefaults: 3\n"), (), {}, lambda name, base: base / name
+        )
+        source.settle(lambda written: {("s", "y"): "${z}"})
+        assert source.values == {"a": {"x": "${z}"}, "b": "${z}", "s": {"x": "${z}"}, "defaults": 3}
+
+    def test_dead_ends_know_the_defaults(self, write):
+        text = (
+            self.REST
+            + """\
+optimizer: {use: "${train.precision}", lr: "${data.batch_sise}"}
+train: {epochs: "${data.${name}}", log_every: "${.log_evry}"}
+name: workers
+"""
+        )
+        assert errors(write(r=text)) == [
+            "r.yaml:4: optimizer.use: cannot be resolved: train.precision has its default; `use` needs a value that is written",
+            "r.yaml:4: optimizer.lr: cannot be resolved: there is no key 'data.batch_sise'; did you mean 'data.batch_size'?",
+            "r.yaml:5: train.epochs: cannot be resolved: data.workers has its default; write the whole key, as in ${train.epochs}",
+            "r.yaml:5: train.log_every: cannot be resolved: there is no key 'train.log_evry'; did you mean 'train.log_every'?",
         ]
 
 

@@ -14,7 +14,6 @@ from .run import OVERRIDES, RECIPE, TRUST
 from .text import echo
 
 if TYPE_CHECKING:
-    from ..errors import Place
     from ..origins import Value
     from ..yamlfile import Key
 
@@ -25,7 +24,9 @@ NARROWEST = 40
 @click.command(short_help="Show a recipe's values and where each is from.")
 @RECIPE
 @OVERRIDES
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects: key, value, origin, file, line, waits.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a list of objects: key, value, origin, file, line, waits, defaults."
+)
 @TRUST
 def explain(recipe: str, overrides: tuple[str, ...], *, as_json: bool, trust: bool) -> None:
     """Show every value that RECIPE comes to and where it is from: a line of a file, the command line, or a default."""
@@ -51,13 +52,14 @@ def _as_object(value: Value) -> dict[str, Any]:
     written = place is not None and place != COMMAND_LINE
     origin = "file" if written else str(place or DEFAULT)
     where = {"file": place.source, "line": place.line} if place and written else {"file": None, "line": None}
-    return {"key": dotted(value.key), "value": value.value, "origin": origin, **where, "waits": value.waits}
+    said = {"key": dotted(value.key), "value": value.value, "origin": origin, **where, "waits": value.waits}
+    return said | ({"defaults": value.defaults} if value.defaults else {})
 
 
 def _lines(tree: dict[str, Any], values: Mapping[Any, Value], width: int) -> Iterator[str]:
     """Yield the recipe as YAML, the origin of each value in a comment beside it, all in one column."""
     names = _short_names({value.place.source for value in values.values() if value.place})
-    labels = {key: _label(value.place, names) for key, value in values.items()}
+    labels = {key: _label(value, names) for key, value in values.items()}
     room = max(NARROWEST, width - len("  # ") - max(map(len, labels.values())))
     rows = list(_rows(tree, values, room))
     column = max(len(text) for text, key in rows if key and len(text) <= room)
@@ -78,10 +80,12 @@ def _short_names(sources: set[str]) -> dict[str, str]:
     return names
 
 
-def _label(place: Place | None, names: Mapping[str, str]) -> str:
-    if place is None:
+def _label(value: Value, names: Mapping[str, str]) -> str:
+    if value.place is None:
         return DEFAULT
-    return names[place.source] + (f":{place.line}" if place.line else "")
+    line = f":{value.place.line}" if value.place.line else ""
+    took = f", default of {', '.join(value.defaults)}" if value.defaults else ""
+    return f"{names[value.place.source]}{line}{took}"
 
 
 def _rows(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -12,11 +11,11 @@ from pydantic import BaseModel
 
 from ..errors import UserError
 from ..field_docs import field_docs
-from ..plugins import PluginRef, Plugins, find_recipe, load_plugins
+from ..plugins import Plugins
 from ..registry import Registry
-from ..resolve import DATA_KEYS
+from ..resolve import read_recipe
 from ..settings import DataSettings, RecipeSettings
-from ..source import Source, load_source
+from ..source import Source
 from .text import summary
 
 
@@ -50,19 +49,11 @@ def explained(known: Sequence[Setting]) -> Iterator[tuple[str, str]]:
 
 
 def _load(recipe: str, overrides: Sequence[str]) -> tuple[Source, Plugins]:
-    plugins = load_plugins()
-    shipped = plugins.recipes
-
-    def find(wanted: str, base: Path) -> Path:
-        return find_recipe(wanted, shipped, base)
-
-    path = find(recipe, Path())
     try:
-        source = load_source(path, overrides, {"data": DATA_KEYS}, find)
+        source, plugins = read_recipe(recipe, overrides)
     except UserError:  # what stands on the line so far may be wrong
-        source = load_source(path, (), {"data": DATA_KEYS}, find)
-    refs = [PluginRef(*named) for named in source.plugins]
-    return source, load_plugins(refs) if refs else plugins
+        source, plugins = read_recipe(recipe)
+    return source, plugins
 
 
 def _of_model(model: type[BaseModel], prefix: str) -> Iterator[Setting]:

@@ -28,7 +28,7 @@ def report(runs: tuple[Path, ...], *, show: bool, wandb: bool, trust: bool) -> N
     """
     from ..rundir import open_run
 
-    folders = [open_run(run) for run in dict.fromkeys(runs)]
+    folders = [open_run(run) for run in {run.resolve(): run for run in runs}.values()]
     pages = [_publish(folders, "wandb", trust=trust)] if wandb else [_write(folder) for folder in folders]
     if show:
         _open(pages)
@@ -46,14 +46,14 @@ def _write(folder: RunDir) -> str:
 def _publish(folders: list[RunDir], name: str, *, trust: bool) -> str:
     """Have the first run's tracker of this name make the report: its settings say where the runs are."""
     from ..errors import UserError
-    from ..resolve import load_recipe
+    from ..saved_trackers import load_trackers
 
     for folder in folders:
         folder.read_record()  # a damaged one is said before anything is sent
     first = folders[0]
     if not first.recipe.is_file():
         raise UserError(f"{first.path} stopped before its training began; there is nothing to report on")
-    trackers = {named.use: named.component for named in load_recipe(str(first.recipe), trust=trust).recipe.trackers}
+    trackers = {named.use: named.component for named in load_trackers(first.recipe, trust=trust)}
     if name not in trackers:
         raise UserError(f"{first.path} was run without the tracker '{name}', which would make the report")
     url = trackers[name].publish([folder.path for folder in folders])

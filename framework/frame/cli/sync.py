@@ -24,7 +24,7 @@ def sync(runs: tuple[Path, ...], *, trust: bool) -> None:
 
     failed: list[RunFailed] = []
     wrong: list[UserError] = []
-    for run in dict.fromkeys(runs):
+    for run in {run.resolve(): run for run in runs}.values():
         try:
             for said in _sync(run, trust=trust):
                 echo(f"{run}: {said}")
@@ -41,14 +41,14 @@ def sync(runs: tuple[Path, ...], *, trust: bool) -> None:
 def _sync(run: Path, *, trust: bool) -> list[str]:
     """Return what each tracker of a run says. Raises UserError where none of them has anything to upload."""
     from ..errors import UserError
-    from ..resolve import load_recipe
     from ..rundir import open_run
+    from ..saved_trackers import load_trackers
 
     folder = open_run(run)
     folder.read_record()  # a damaged one is said before anything is sent
     if not folder.recipe.is_file():
         raise UserError(f"{run} stopped before its training began; there is nothing to upload")
-    trackers = load_recipe(str(folder.recipe), trust=trust).recipe.trackers
+    trackers = load_trackers(folder.recipe, trust=trust)
     said = [sentence for named in trackers if (sentence := named.component.sync(folder.path))]
     if not said:
         names = ", ".join(f"'{named.use}'" for named in trackers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
-import sys
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -22,7 +21,7 @@ from ..field_docs import field_docs
 from ..hookspecs import ENTRY_POINT_GROUP
 from ..randomness import rng_state, rng_untouched, seed_everything
 from .examples import Shape, data_info
-from .guards import Advice, difference, doing, drawn_since, fail, heavy_imports, require
+from .guards import Advice, difference, doing, drawn_since, fail, heavy_imports, in_a_package, require
 
 LR = 0.01
 """Stands for what the LR finder would find, where a setting is `auto`."""
@@ -259,4 +258,4 @@ def needs(missing: list[str]) -> str:
 
 def _is_installed(module: str) -> bool:
     own = {entry.module for entry in entry_points(group=ENTRY_POINT_GROUP)}
-    return module in own or bool(getattr(sys.modules[module], "__package__", ""))
+    return module in own or in_a_package(module)

@@ -20,21 +20,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..plugin_files import is_plugin_file
 from ..randomness import rng_state
 
 HEAVY = ("torch", "torchvision", "albumentations", "numpy", "scipy", "sklearn", "matplotlib", "cv2", "pandas", "wandb")
 """What takes long to import: a component imports it inside `build`."""
 LISTING = """
-import importlib, importlib.util, json, sys
+import importlib, json, sys
+from pathlib import Path
 name, file, path, heavy = json.loads(sys.argv[1])
 sys.path[:] = path
 import frame
+from frame.plugin_files import import_plugin, read_plugin
 before = set(sys.modules)
 if file:
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    import_plugin(list(read_plugin(Path(file))))
 else:
     importlib.import_module(name)
 print(json.dumps([one for one in heavy if one in sys.modules and one not in before]))
@@ -167,13 +167,17 @@ def no_network() -> Iterator[None]:
         yield
 
 
+def in_a_package(module: str) -> bool:
+    """Whether an imported module belongs to a package of Python, and is no file of its own, as a recipe names one."""
+    loaded = sys.modules[module]
+    return bool(getattr(loaded, "__package__", "")) and not is_plugin_file(loaded)
+
+
 @lru_cache
 def heavy_imports(module: str) -> list[str]:
     """Import a module in a process of its own, as listing does; return what it imports of HEAVY beyond frame's own."""
-    loaded = sys.modules[module]
-    alone = not getattr(loaded, "__package__", "")
-    file = getattr(loaded, "__file__", None) if alone else None
-    request = json.dumps([module.strip("_"), file, sys.path, HEAVY])  # __main__ would do what a script does
+    file = None if in_a_package(module) else getattr(sys.modules[module], "__file__", None)
+    request = json.dumps([module, file, sys.path, HEAVY])
     command = [sys.executable, "-c", LISTING, request]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})  # noqa: S603
     require(done.returncode == 0, f"{module} does not import by itself: {done.stderr.strip().splitlines()[-1:]}")
