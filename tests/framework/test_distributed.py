@@ -207,7 +207,9 @@ def test_devices_starts_the_processes_and_says_what_killed_one(frame, tmp_path):
     assert "error: process 1 of 2 (from 0) was killed by SIGKILL" in killed.stderr
     raised = frame("run", TINY, *settings, "callbacks.0.how=raises", "--devices", 2)
     assert raised.returncode == 1
-    assert raised.stderr.startswith("error: process 1 of 2 (from 0) failed: callback 'dies_in' failed: RuntimeError: no more")
+    assert raised.stderr.startswith(
+        "error: process 1 of 2 (from 0) failed: callback 'dies_in' failed: RuntimeError: no more"
+    )
 
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
