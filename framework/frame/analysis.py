@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image as PILImage
@@ -35,6 +35,7 @@ FACTS = ("index", "target", "predicted", "confidence", "loss", "source")
 BREAK_S = 60
 """Seconds that an analyzer of the history may take after an epoch."""
 
+R = TypeVar("R", bound=RunHistory)
 Analyzers = Sequence[Named[AnalyzerComponent]]
 Say = Callable[[str], None]
 Send = Callable[[str, AnalyzerResult], None]
@@ -62,7 +63,7 @@ def analyze(
         guard: AbstractContextManager[Any] = untouched(run.model) if needs_model else nullcontext()
         try:
             with rng_untouched(), guard, time_limit(named.component.time_limit_s):
-                result = hide_secrets(named.component.build(run if needs_model else closed))
+                result = hide_secrets(named.component.build(_for_one(run if needs_model else closed)))
                 save_result(place, order, result)
         except FAILURES as error:
             failed += 1
@@ -83,9 +84,14 @@ def analyze_history(analyzers: Analyzers, run: RunHistory, folder: Path) -> None
         place = _own_folder(folder, name)
         try:
             with time_limit(min(named.component.time_limit_s, BREAK_S)):
-                save_result(place, order, hide_secrets(named.component.build(run)), draw=False)
+                save_result(place, order, hide_secrets(named.component.build(_for_one(run))), draw=False)
         except FAILURES as error:  # it is said once, at the end
             _save_failure(place, order, named.use, error)
+
+
+def _for_one(run: R) -> R:
+    """Return what one analyzer is shown: what it writes into the history is not seen by the others."""
+    return replace(run, metrics=[dict(line) for line in run.metrics], timing=[dict(line) for line in run.timing])
 
 
 def _own_folder(folder: Path, name: str) -> Path:

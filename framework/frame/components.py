@@ -8,7 +8,7 @@ listing and checking a recipe stays fast. Import them inside `build`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -154,6 +154,13 @@ class CallbackComponent(Component, ABC):
     @abstractmethod
     def build(self, run: TrainingRun) -> Callback:
         """Return a `Callback` with some of its methods overridden; the others cost nothing."""
+
+    def frozen_from_start(self, names: Iterable[str]) -> Collection[str]:  # noqa: ARG002
+        """Return which of the model's parameters, by `names`, it keeps from training from the first step on.
+
+        No callback runs on the LR finder's copy of the model: this is how the finder knows.
+        """
+        return ()
 
 
 class TrackerComponent(Component, ABC):

@@ -134,10 +134,11 @@ class BatchDraws(Protocol):
 
 @dataclass(frozen=True)
 class LRProblem:
-    """What an LR finder tries learning rates on: copies, which it may change.
+    """What an LR finder tries learning rates on: copies, which it may change, trained as the run will be.
 
-    batches yields (images (N, C, H, W) float, targets (N,)) on the device without an end. autocast() is the context of
-    the forward pass; amp_dtype its dtype, None in fp32.
+    optimizer: all of the recipe's as one; before each of its steps it clips the gradients as the run does. Parameters
+    that are frozen from the start take none. batches yields (images (N, C, H, W) float, targets (N,)) on the device
+    without an end. autocast() is the context of the forward pass; amp_dtype its dtype, None in fp32.
     """
 
     model: nn.Module
@@ -149,6 +150,8 @@ class LRProblem:
     autocast: Callable[[], AbstractContextManager[Any]]
     progress: Callable[[int, int], None]
     """Called with (steps done, steps in all)."""
+    accumulate: int = 1
+    """Batches whose mean gradient an optimizer step takes: each one's loss is divided by it."""
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from .errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+T = TypeVar("T")
 
 Image: TypeAlias = "npt.NDArray[np.uint8]"
 """One image, (H, W, C)."""
@@ -26,6 +28,17 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Any: ...
+
+
+def fixed(values: T) -> T:
+    """Return a view of an array that is not to be written into; anything else as it is."""
+    import numpy as np
+
+    if not isinstance(values, np.ndarray):
+        return values
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def read_only(self) -> Split:
+        """Return the same images and targets, where they are arrays as views that are not to be written into."""
+        return replace(self, images=fixed(self.images), targets=fixed(self.targets))
 
     def source(self, index: int) -> str:
         """The file that image number `index` was read from, or an empty text."""
@@ -137,6 +154,11 @@ class DataSplits:
     def info(self) -> DataInfo:
         return DataInfo(self.classes, self.shape, self.mean, self.std, len(self.train), self.checksum, self.left_out)
 
+    def read_only(self) -> DataSplits:
+        """Return the same data, its arrays not to be written into."""
+        parts = {name: getattr(self, name) for name in ("train", "test", "validation")}
+        return replace(self, **{name: part and part.read_only() for name, part in parts.items()})
+
     def with_validation(self, fraction: float, seed: int) -> DataSplits:
         """Split a stratified part of the training set off for validation; the same part for the same seed."""
         import numpy as np
@@ -150,7 +172,7 @@ class DataSplits:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The one shared pass of the trained model over the test set.
+    """The one shared pass of the trained model over the test set. All read the same arrays: none can be written into.
 
     logits: (N, classes) float32. targets: (N,) int64. losses: (N,) float32, cross-entropy of each image.
     """
@@ -159,27 +181,31 @@ class Predictions:
     targets: Targets
     losses: npt.NDArray[np.float32]
 
+    def __post_init__(self) -> None:
+        for name in ("logits", "targets", "losses"):
+            object.__setattr__(self, name, fixed(getattr(self, name)))
+
     @cached_property
     def probabilities(self) -> npt.NDArray[np.float32]:
         """(N, classes): softmax of the logits."""
         from scipy.special import softmax
 
-        return softmax(self.logits, axis=1)
+        return fixed(softmax(self.logits, axis=1))
 
     @cached_property
     def predicted(self) -> Targets:
         """(N,): the class with the highest logit."""
-        return self.logits.argmax(axis=1)
+        return fixed(self.logits.argmax(axis=1))
 
     @cached_property
     def confidence(self) -> npt.NDArray[np.float32]:
         """(N,): the probability of the predicted class."""
-        return self.probabilities.max(axis=1)
+        return fixed(self.probabilities.max(axis=1))
 
     @cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
         """(N,): whether the predicted class is the target."""
-        return self.predicted == self.targets
+        return fixed(self.predicted == self.targets)
 
     @property
     def accuracy(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -165,9 +166,10 @@ class RunEvents:
                 yield self.culprits[name], getattr(callback, method)
 
     def _tell(self, method: str, *arguments: Any) -> None:
+        """Call that method of each callback, with copies of its own: what it writes into them is nobody else's."""
         for culprit, call in self._calls(method):
             with culprit:
-                call(*arguments)
+                call(*deepcopy(arguments))
 
     def _state(self, name: str) -> Any:
         with self.culprits[name]:

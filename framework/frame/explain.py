@@ -63,10 +63,10 @@ def explain(
     """Run the recipe's analyzers and return how many failed. model: the kept one. only: run those of these names."""
     view = AnalysisRun(
         **vars(history(folder)),
-        data=parts.data,
+        data=parts.data.read_only(),
         predictions=predictions,
         model=plain(model).eval(),
-        cam_layers=recipe.model.component.cam_layers(),
+        cam_layers=tuple(recipe.model.component.cam_layers()),
         device=parts.backend.device,
         seed=recipe.seed,
         evaluation_inputs=parts.test.inputs,

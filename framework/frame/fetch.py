@@ -95,6 +95,7 @@ class Fetch:
 
     def _transformed(self, image: Any, index: int) -> np.ndarray:
         if self.transforms:
+            image = np.array(image)  # a transform may write into it, and it may be a view of the split
             rng = sample_rng(self.seed, self.epoch, index)
             for transform in self.transforms:
                 image = transform(image, rng)

@@ -78,7 +78,7 @@ class Trackers:
                 lane.close()
 
     def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
-        self._each("failed", lambda tracker: tracker.log(metrics, epoch, step))
+        self._each("failed", lambda tracker: tracker.log(dict(metrics), epoch, step))  # a copy for each
 
     def log_result(self, name: str, result: AnalyzerResult) -> None:
         self._each(f"failed at the results of {name}", lambda tracker: tracker.log_result(name, result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated
 
@@ -29,6 +29,10 @@ class Freeze(CallbackComponent):
             if number >= epochs:
                 message = f"train.epochs is {epochs:g}: '{pattern}' is never frozen"
                 yield Problem(message, "after_epochs", level="warning")
+
+    def frozen_from_start(self, names: Iterable[str]) -> Collection[str]:
+        patterns = [pattern for pattern, number in self.after_epochs.items() if number == 0]
+        return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
     def build(self, run: TrainingRun) -> Freezing:
         names = [name for name, parameter in run.model.named_parameters() if parameter.requires_grad]

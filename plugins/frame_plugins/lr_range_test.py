@@ -86,6 +86,7 @@ class LRRangeTest(LRFinderComponent):
                 num_iter=self.num_steps,
                 smooth_f=self.smoothing,
                 diverge_th=self.diverge_factor,
+                accumulation_steps=problem.accumulate,
             )
         return finder.history["lr"], finder.history["loss"]
 

@@ -20,6 +20,27 @@ logger = logging.getLogger(__name__)
 WITHOUT_SECOND_OUTPUT = {"aux_logits": False, "init_weights": False}
 BUILD_ARGUMENTS = {"googlenet": WITHOUT_SECOND_OUTPUT, "inception_v3": WITHOUT_SECOND_OUTPUT}
 
+CAM_LAYERS = {
+    "alexnet": ("features.1", "features.4", "features.9", "features.11"),
+    "convnext": ("features.1", "features.3", "features.5", "features.7"),
+    "densenet": tuple(f"features.denseblock{block}" for block in (1, 2, 3, 4)),
+    "efficientnet": ("features.2", "features.3", "features.5", "features.7"),
+    "googlenet": ("conv3", "inception3b", "inception4e", "inception5b"),
+    "inception_v3": ("Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e", "Mixed_7c"),
+    "maxvit": ("blocks.0", "blocks.1", "blocks.2", "blocks.3"),
+    "mnasnet": ("layers.8", "layers.9", "layers.11", "layers.13"),
+    "mobilenet_v2": ("features.3", "features.6", "features.13", "features.18"),
+    "mobilenet_v3_large": ("features.3", "features.6", "features.12", "features.16"),
+    "mobilenet_v3_small": ("features.1", "features.3", "features.8", "features.12"),
+    "regnet": tuple(f"trunk_output.block{block}" for block in (1, 2, 3, 4)),
+    **dict.fromkeys(("resnet", "resnext", "wide_resnet"), ("layer1", "layer2", "layer3", "layer4")),
+    "shufflenet": ("stage2", "stage3", "stage4", "conv5"),
+    "squeezenet1_0": ("features.1", "features.5", "features.10", "features.12"),
+    "squeezenet1_1": ("features.1", "features.4", "features.7", "features.12"),
+    "swin": ("features.1", "features.3", "features.5", "features.7"),
+}
+"""By the beginning of a network's name: the layers worth an activation map, one at each of its sizes."""
+
 
 class TorchvisionModel(ModelComponent):
     """A classifier of torchvision.models, its last layer sized for the dataset's classes. Takes 3-channel images.
@@ -49,9 +70,29 @@ class TorchvisionModel(ModelComponent):
         return model
 
     def cam_layers(self) -> Sequence[str]:
-        if self.name.startswith(("resnet", "resnext", "wide_resnet")):
-            return ("layer1", "layer2", "layer3", "layer4")
-        return ()
+        if self.name.startswith("vgg"):
+            return vgg_layers(self.name)
+        if self.name.startswith("vit"):
+            return vit_layers(self.name)
+        return next((layers for start, layers in CAM_LAYERS.items() if self.name.startswith(start)), ())
+
+
+def vgg_layers(name: str) -> list[str]:
+    """Return the last activation before each halving but the first, of a VGG's `features`."""
+    convolutions = {"11": (1, 1, 2, 2, 2), "13": (2, 2, 2, 2, 2), "16": (2, 2, 3, 3, 3), "19": (2, 2, 4, 4, 4)}
+    each = 3 if name.endswith("_bn") else 2  # modules: convolution, perhaps a norm, activation
+    ends, end = [], -1
+    for count in convolutions.get(name[3:5], ()):
+        end += each * count
+        ends.append(f"features.{end}")
+        end += 1  # the pooling
+    return ends[1:]
+
+
+def vit_layers(name: str) -> list[str]:
+    """Return the first norm of four of a ViT's blocks. After the last block's attention only the class token counts."""
+    blocks = {"vit_b": 12, "vit_l": 24, "vit_h": 32}.get(name[:5], 0)
+    return [f"encoder.layers.encoder_layer_{blocks * part // 4 - 1}.ln_1" for part in (1, 2, 3, 4) if blocks]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

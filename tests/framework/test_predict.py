@@ -183,6 +183,7 @@ def test_each_image_that_could_be_read_gets_a_picture_of_its_heat(cli, tmp_path)
 
 
 def test_the_heat_is_that_of_the_predicted_class_at_the_deepest_layer(cli, tmp_path):
+    from frame_plugins.grad_cam.layouts import channels_first
     from frame_plugins.grad_cam.maps import layer_maps
 
     run = digits_run(cli)
@@ -193,7 +194,7 @@ def test_the_heat_is_that_of_the_predicted_class_at_the_deepest_layer(cli, tmp_p
     network = opened.network()
     pixels = np.asarray(fit_image(Image.open("one.png"), (32, 32)).convert("L"))
     pipeline = network.evaluation(Split(pixels.reshape(1, 32, 32, 1), np.zeros(1, np.int64)))
-    (heat,) = layer_maps(network.model, pipeline.inputs([0]), [likeliest], ["3"], "gradcam")[0]
+    (heat,) = layer_maps(network.model, pipeline.inputs([0]), [likeliest], {"3": channels_first}, "gradcam")[0]
     picture = np.asarray(Image.open("maps/000001-one.png")).astype(float)
     color = np.ptp(picture[3::7, 3::7], axis=2)  # the middles of the enlarged pixels; the image itself is grey
     assert heat.max() > 0.5

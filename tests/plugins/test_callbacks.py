@@ -52,7 +52,7 @@ def safely_saved(state):
 
 class TestEMA:
     def test_averages_weights_and_running_statistics(self, run):
-        callback = EMA(decay=0.75).build(run)
+        callback = EMA(decay=0.75, warmup=False).build(run)
         callback.on_run_start()
         assert run.eval_model is not run.model
         expected = None
@@ -67,6 +67,51 @@ class TestEMA:
             torch.testing.assert_close(averaged[name], value)
         assert not torch.allclose(averaged["0.weight"], run.model.state_dict()["0.weight"])
 
+    def test_warms_up_by_the_runs_steps_over_a_resume_too(self, run):
+        def average(callback, numbers):
+            for number in numbers:
+                step(run, number)
+                run.step = number + 1
+                callback.on_step_end()
+            return callback
+
+        callback = EMA().build(run)
+        callback.on_run_start()
+        expected = None
+        for number in range(3):
+            average(callback, [number])
+            now, n = run.model[0].weight.detach().clone(), run.step
+            expected = now if expected is None else expected + (1 - (1 + n) / (10 + n)) * (now - expected)
+        torch.testing.assert_close(run.eval_model[0].weight, expected)
+        resumed = copy.deepcopy(run)
+        again = EMA().build(resumed)
+        again.on_run_start()
+        again.load_state_dict(safely_saved(callback.state_dict()))
+        average(callback, [3])
+        step(resumed, 3)
+        resumed.step = 4
+        again.on_step_end()
+        assert torch.equal(resumed.eval_model[0].weight, run.eval_model[0].weight)
+        run.step = 100_000
+        before = run.eval_model[0].weight.detach().clone()
+        callback.on_step_end()
+        torch.testing.assert_close(run.eval_model[0].weight, before.lerp(run.model[0].weight, 1e-3))
+
+    @pytest.mark.parametrize(("settings", "says"), [
+        ({}, None),
+        ({"write_back": True, "decay": 0.1}, None),
+        ({"warmup": False, "decay": 0.6}, None),
+        ({"warmup": False}, "0.999 averages over about 1,000 steps and the run has 6: its average is to 99% its first"),
+        ({"write_back": True, "decay": 0.9}, "an epoch has 2: its average is to 81% what it began with; lower it"),
+        ({"write_back": True, "warmup": True}, None),
+    ])  # fmt: skip
+    def test_says_where_the_decay_is_long_against_the_run(self, run, settings, says):
+        warned = []
+        run.warn = warned.append
+        EMA(**settings).build(run)
+        assert len(warned) == (says is not None)
+        assert all(says in text for text in warned)
+
     def test_leaves_the_trained_model_alone(self, run):
         twin = copy.deepcopy(run)
         callback = EMA().build(run)
@@ -79,14 +124,14 @@ class TestEMA:
             assert torch.equal(one, other)
 
     def test_goes_on_from_a_safely_loaded_checkpoint_to_the_same_bits(self, run):
-        callback = EMA(decay=0.5).build(run)
+        callback = EMA(decay=0.5, warmup=False).build(run)
         callback.on_run_start()
         for number in range(3):
             step(run, number)
             callback.on_step_end()
         state = safely_saved(callback.state_dict())
         resumed = copy.deepcopy(run)
-        again = EMA(decay=0.5).build(resumed)
+        again = EMA(decay=0.5, warmup=False).build(resumed)
         again.on_run_start()
         again.load_state_dict(state)
         for one, its in ((run, callback), (resumed, again)):
@@ -99,7 +144,7 @@ class TestEMA:
             assert torch.equal(one, other)
 
     def test_writes_the_average_back_after_an_epoch_where_that_is_wanted(self, run):
-        callback, plain = EMA(decay=0.5, write_back=True).build(run), EMA(decay=0.5).build(run)
+        callback, plain = EMA(decay=0.5, write_back=True).build(run), EMA(decay=0.5, warmup=False).build(run)
         for one in (callback, plain):
             one.on_run_start()
         for number in range(3):

@@ -11,6 +11,7 @@ from torch import nn
 from fakes.analysis_run import CLASSES, make_run
 from frame import Predictions, Split, UserError
 from frame_plugins.grad_cam import CLASSLESS, GradCAM, Method
+from frame_plugins.grad_cam.layouts import channels_first
 from frame_plugins.grad_cam.maps import METHODS, activation_maps, main_pattern, survey
 
 CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
@@ -85,6 +86,11 @@ def corner_run(model, wrong=False):
     return make_run(test=split, train=split, classes=("red", "green"), model=model, predictions=predictions)
 
 
+def maps_of(run, pairs, names, method="gradcam"):
+    found = survey(run.model, run.evaluation_inputs([0]), names)
+    return activation_maps(run, pairs, {name: one.layout for name, one in found.items()}, method)
+
+
 def share_in(heat, corner):
     row, column = (8 * side for side in corner)
     return heat[row : row + 8, column : column + 8].sum() / heat.sum()
@@ -98,8 +104,7 @@ def test_every_method_that_is_offered_is_there():
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_the_heat_is_where_the_evidence_is(method):
     run = corner_run(RedOrGreen())
-    layers = list(survey(run.model, run.evaluation_inputs([0]), ["red", "red_deep"]))
-    maps = activation_maps(run, [(0, 0), (1, 0), (2, 0), (3, 0)], layers, method)
+    maps = maps_of(run, [(0, 0), (1, 0), (2, 0), (3, 0)], ["red", "red_deep"], method)
     for number, corner in enumerate(CORNERS.values()):
         for layer in ("red", "red_deep"):
             assert maps[number, 0][layer].shape == (16, 16)
@@ -141,10 +146,10 @@ def test_a_main_pattern_takes_its_sign_from_the_sum_of_the_channels():
 
 def test_layers_keep_their_own_maps_in_whatever_order_they_are_named():
     run = corner_run(RedOrGreen())
-    flaws = survey(run.model, run.evaluation_inputs([0]), ["red_deep", "green", "red", "green_deep"])
-    assert list(flaws) == ["green", "green_deep", "red", "red_deep"]  # as called
-    assert not any(flaws.values())
-    maps = activation_maps(run, [(5, 1), (0, 0), (6, 1), (0, 1)], list(flaws), "gradcam")
+    found = survey(run.model, run.evaluation_inputs([0]), ["red_deep", "green", "red", "green_deep"])
+    assert list(found) == ["green", "green_deep", "red", "red_deep"]  # as called
+    assert not any(one.flaw for one in found.values())
+    maps = maps_of(run, [(5, 1), (0, 0), (6, 1), (0, 1)], list(found))
     assert share_in(maps[0, 0]["red"], CORNERS["top left"]) > 0.95
     assert share_in(maps[5, 1]["green_deep"], CORNERS["top right"]) > 0.95
     assert share_in(maps[6, 1]["green"], CORNERS["bottom left"]) > 0.95
@@ -190,7 +195,7 @@ def test_an_in_place_activation_does_not_change_the_map_of_the_layer_before_it()
     both = []
     for inplace in (True, False):
         run = make_run(model=InPlace(inplace))
-        both.append(activation_maps(run, [(0, 0), (1, 1)], ["norm"], "gradcam"))
+        both.append(maps_of(run, [(0, 0), (1, 1)], ["norm"]))
     for number in (0, 1):
         np.testing.assert_array_equal(both[0][number, number]["norm"], both[1][number, number]["norm"])
         assert both[0][number, number]["norm"].max() > 0
@@ -223,7 +228,7 @@ def touched(model):
 @pytest.mark.parametrize("mode", ["plain", "frozen", "autocast", "no_grad"])
 def test_the_model_comes_back_as_it_was(mode):
     run = make_run()
-    expected = activation_maps(run, [(0, 0)], ["stem"], "gradcam")[0, 0]["stem"]
+    expected = maps_of(run, [(0, 0)], ["stem"])[0, 0]["stem"]
     if mode == "frozen":
         run.model.requires_grad_(requires_grad=False)
         run.model.stem.requires_grad_()
@@ -231,7 +236,7 @@ def test_the_model_comes_back_as_it_was(mode):
     unchanged = touched(run.model)
     with torch.autocast("cpu", torch.bfloat16, enabled=mode == "autocast"), torch.set_grad_enabled(mode != "no_grad"):
         result = GradCAM(correct=1, misclassified=1, overlays=1).build(run)
-        again = activation_maps(run, [(0, 0)], ["stem"], "gradcam")[0, 0]["stem"]
+        again = maps_of(run, [(0, 0)], ["stem"])[0, 0]["stem"]
     assert [picture.name for picture in result.figures] == [
         "grad_cam_correct",
         "grad_cam_misclassified",
@@ -259,7 +264,7 @@ def test_the_model_comes_back_as_it_was_after_an_error(error):
         raise error("a broken image")
 
     with pytest.raises(error, match="a broken image"):
-        activation_maps(replace(run, evaluation_inputs=fail), [(0, 0)], ["deep"], "gradcam")
+        activation_maps(replace(run, evaluation_inputs=fail), [(0, 0)], {"deep": channels_first}, "gradcam")
     unchanged()
 
 
@@ -296,7 +301,7 @@ def test_images_come_with_their_maps_for_their_own_pages():
         assert list(image.heats) == [f"{layer} · {of}" for of in classes for layer in ("stem", "deep")]
         np.testing.assert_array_equal(image.image, run.evaluation_pixels([image.index])[0])
     index, number = wrong[3].index, int(run.data.test.targets[wrong[3].index])
-    alone = activation_maps(run, [(index, number)], ["stem", "deep"], "gradcam")[index, number]
+    alone = maps_of(run, [(index, number)], ["stem", "deep"])[index, number]
     np.testing.assert_allclose(wrong[3].heats[f"deep · true {CLASSES[number]}"], alone["deep"], atol=1e-4)
     shown = GradCAM(correct=2, misclassified=3, overlays=4, pages=0).build(run).images
     assert [image.index for image in shown] == [*(i.index for i in right[:2]), *(i.index for i in wrong[:4])]

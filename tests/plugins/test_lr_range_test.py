@@ -2,8 +2,9 @@
 
 import copy
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
-from itertools import count
+from itertools import count, islice
 
 import matplotlib as mpl
 import numpy as np
@@ -111,6 +112,24 @@ def test_runs_in_bf16():
     finding = LRRangeTest(num_steps=20).build(problem(amp_dtype=torch.bfloat16, loss=loss))
     assert set(dtypes) == {torch.bfloat16}
     assert all(np.isfinite(finding.losses))
+
+
+def test_a_step_takes_the_mean_gradient_of_the_accumulated_batches():
+    given, taken = problem(), count()
+    batches_ = (batch for batch in given.batches if next(taken) >= 0)
+    finding = LRRangeTest(start_lr=1e-4, num_steps=20).build(replace(given, batches=batches_, accumulate=3))
+    assert next(taken) == 3 * len(finding.lrs) == 60
+    model, optimizer, data = (twin := problem()).model, twin.optimizer, batches()
+    losses = []
+    for lr in finding.lrs:
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.zero_grad()
+        parts = [given.loss(model(images), targets) / 3 for images, targets in islice(data, 3)]
+        torch.autograd.backward(parts)
+        optimizer.step()
+        loss = float(sum(parts).detach())
+        losses.append(0.05 * loss + 0.95 * losses[-1] if losses else loss)
+    assert finding.losses == pytest.approx(losses)
 
 
 def test_overrides_the_weight_decay():

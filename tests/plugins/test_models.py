@@ -140,7 +140,7 @@ class TestTorchvisionModel:
     def test_names_layers_for_activation_maps(self):
         model = TorchvisionModel(name="resnet18").build(info())
         assert all(model.get_submodule(layer) for layer in TorchvisionModel(name="resnet18").cam_layers())
-        assert TorchvisionModel(name="vgg11").cam_layers() == ()
+        assert TorchvisionModel(name="unknown").cam_layers() == ()
 
 
 class TestWeights:

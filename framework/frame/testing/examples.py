@@ -77,7 +77,7 @@ def fake_predictions(targets: Targets, mistakes: int, classes: int, seed: int = 
 def predictions_of(logits: Any, targets: Targets) -> Predictions:
     """Return predictions with these logits, their losses the cross-entropy."""
     logits = np.asarray(logits, np.float32)
-    losses = cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets), reduction="none")
+    losses = cross_entropy(torch.tensor(logits), torch.tensor(targets), reduction="none")
     return Predictions(logits, targets, losses.numpy())
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any, ClassVar
@@ -206,6 +207,23 @@ class LRFinderContract(ComponentContract):
         message = f"suggests {found.suggestion:g}, and tried {low:g} to {high:g}: suggest one of these"
         require(low <= found.suggestion <= high, f"{self.name} {message}")
         require(found.rule.strip(), f"{self.name} does not say how it chose: put the rule in words into LRFinding.rule")
+
+    def test_accumulates_as_the_run_does(self) -> None:
+        """A step takes the mean gradient of `problem.accumulate` batches, of which it is given two."""
+        done = Counter[str]()
+
+        def counted(batches: Iterator[Any]) -> Iterator[Any]:
+            for batch in batches:
+                done["batches"] += 1
+                yield batch
+
+        problem = lr_problem()
+        problem.optimizer.register_step_post_hook(lambda *_: done.update(["steps"]))
+        with rng_untouched(), doing(f"{self.name} with accumulation"):
+            self.ready().build(replace(problem, accumulate=2, batches=counted(problem.batches)))
+        message = "take problem.accumulate batches a step, each one's loss divided by it"
+        found = f"takes {done['batches']} batches in {done['steps']} steps"
+        require(done["batches"] >= 2 * done["steps"], f"{self.name} {found}: {message}")
 
     def test_says_how_far_it_is(self) -> None:
         with rng_untouched(), doing(self.name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor, nn
 
+    from .layouts import Layout
     from .pictures import View
 
 Method = Literal[
@@ -57,45 +58,48 @@ class GradCAM(AnalyzerComponent):
     """The classes whose evidence is shown: the `predicted`, the `true`, or both. For a right answer they are one."""
 
     def build(self, run: AnalysisRun) -> AnalyzerResult:
-        from .maps import convolutions, survey
+        from .maps import offered, survey
 
         names = self.layers or tuple(run.cam_layers)
         named = (*self.layers, self.overlay_layer) if self.overlay_layer else self.layers
-        others = convolutions(run.model)
-        flaws = survey(run.model, run.evaluation_inputs([0]), [*names, *named, *others])
-        good = [name for name, flaw in flaws.items() if not flaw]
-        refused = [f"layer '{name}' cannot be shown: {flaws[name]}" for name in dict.fromkeys(named) if flaws[name]]
+        others = offered(run.model, run.cam_layers)
+        found = survey(run.model, run.evaluation_inputs([0]), [*names, *named, *others])
+        flaws = {name: one.flaw for name, one in found.items() if one.flaw}
+        good = {name: one.layout for name, one in found.items() if not one.flaw}
+        refused = [f"layer '{name}' cannot be shown: {flaws[name]}" for name in dict.fromkeys(named) if name in flaws]
         if refused:
             raise UserError(f"grad_cam: {'; '.join(refused)}. Layers that can: {', '.join(good) or 'none'}")
-        notes = [f"Layer '{name}' is left out: {flaws[name]}." for name in dict.fromkeys(names) if flaws[name]]
+        notes = [f"Layer '{name}' is left out: {flaws[name]}." for name in dict.fromkeys(names) if name in flaws]
         shown = [name for name in good if name in names]
         overlay = self.overlay_layer or (shown[-1] if shown else None)
         if overlay is None:
-            found = ", ".join(good) or "none"
-            notes.append(f"The model names no layer to look at: name some in grad_cam's `layers`. It has: {found}.")
+            have = ", ".join(good) or "none"
+            notes.append(f"The model names no layer to look at: name some in grad_cam's `layers`. It has: {have}.")
             return AnalyzerResult(TITLE, notes=tuple(notes))
-        return self._result(run, [name for name in good if name in (*shown, overlay)], shown, overlay, notes)
+        layers = {name: layout for name, layout in good.items() if name in (*shown, overlay)}
+        return self._result(run, layers, shown, overlay, notes)
 
     def heat(
         self, model: nn.Module, inputs: Tensor, classes: npt.NDArray[np.int64], cam_layers: Sequence[str]
     ) -> npt.NDArray[np.float32]:
         """Return the maps at `overlay_layer`, else at the deepest of the layers whose map is larger than 1x1."""
-        from .maps import convolutions, layer_maps, survey
+        from .maps import layer_maps, offered, survey
 
         names = [self.overlay_layer] if self.overlay_layer else self.layers or cam_layers
-        flaws = survey(model, inputs[:1], [*names, *convolutions(model)])
-        good = [name for name, flaw in flaws.items() if not flaw]
+        found = survey(model, inputs[:1], [*names, *offered(model, cam_layers)])
+        good = {name: one.layout for name, one in found.items() if not one.flaw}
         shown = [name for name in good if name in names]
         if not shown:
-            refused = "; ".join(f"layer '{name}' cannot be shown: {flaws[name]}" for name in names)
+            refused = "; ".join(f"layer '{name}' cannot be shown: {found[name].flaw}" for name in names)
             raise UserError(
                 f"grad_cam: {refused or 'the model names no layer to look at'}. Name one in grad_cam's "
                 f"`overlay_layer`; layers that can: {', '.join(good) or 'none'}"
             )
-        return layer_maps(model, inputs, classes.tolist(), shown[-1:], self.method)[:, 0]
+        deepest = {shown[-1]: good[shown[-1]]}
+        return layer_maps(model, inputs, classes.tolist(), deepest, self.method)[:, 0]
 
     def _result(
-        self, run: AnalysisRun, layers: Sequence[str], shown: Sequence[str], overlay: str, notes: list[str]
+        self, run: AnalysisRun, layers: Mapping[str, Layout], shown: Sequence[str], overlay: str, notes: list[str]
     ) -> AnalyzerResult:
         """Make the maps of all images at once; then the pictures, and the images with their maps."""
         from .._labelled import labelled
@@ -124,7 +128,7 @@ class GradCAM(AnalyzerComponent):
         order: Literal["random", "confidence"] = "random" if correct else "confidence"
         return choose(run.predictions, correct=correct, order=order, count=count, seed=run.seed).tolist()
 
-    def _views(self, run: AnalysisRun, indices: Sequence[int], layers: Sequence[str]) -> dict[int, list[View]]:
+    def _views(self, run: AnalysisRun, indices: Sequence[int], layers: Mapping[str, Layout]) -> dict[int, list[View]]:
         """Return what is to be shown of each image: a view for each class, once where the classes are one."""
         from .maps import activation_maps
         from .pictures import View

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
+from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 from frame import AnalysisRun, UserError, suggest, untouched
+
+from .layouts import Call, Layout, Place, Shape, channels_first, layout_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -74,6 +77,12 @@ def convolutions(model: nn.Module) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
 
 
+def offered(model: nn.Module, cam_layers: Iterable[str]) -> list[str]:
+    """Return the layers that a user may be pointed to: those that the model's component names, and its convolutions."""
+    known = dict(model.named_modules())
+    return [*(name for name in cam_layers if name in known), *convolutions(model)]
+
+
 def find_layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
     """Return layers by name; a name that the model doesn't have is the user's error, with the nearest right one."""
     modules = {name: module for name, module in model.named_modules() if name}
@@ -86,41 +95,63 @@ def find_layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
     return {name: modules[name] for name in names}
 
 
-def survey(model: nn.Module, inputs: Tensor, names: Sequence[str]) -> dict[str, str]:
-    """Say of each layer why it has no map to show, an empty text if it has one, in the order of their calls.
+@dataclass(frozen=True)
+class Surveyed:
+    """Why a layer has no map to show, or, where `flaw` is empty, how its output becomes maps."""
+
+    flaw: str
+    layout: Layout = channels_first
+
+
+def survey(model: nn.Module, inputs: Tensor, names: Sequence[str]) -> dict[str, Surveyed]:
+    """Say of each layer whether it has a map to show, in the order of their calls. inputs: (1, C, H, W).
 
     pytorch-grad-cam needs that order: it pairs activations with gradients by it.
     """
-    outputs: dict[str, list[tuple[int, ...]]] = {}
+    with untouched(model), torch.no_grad():
+        return look(model, inputs, names)
 
-    def record(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        return lambda _module, _inputs, output: outputs.setdefault(name, []).append(tuple(getattr(output, "shape", ())))
 
+def look(model: nn.Module, inputs: Tensor, names: Sequence[str]) -> dict[str, Surveyed]:
+    """Do what `survey` does, by hooks that stay."""
     layers = find_layers(model, names)
-    handles = [layer.register_forward_hook(record(name)) for name, layer in layers.items()]
-    try:
-        with untouched(model), torch.no_grad():
-            model(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: flaw(outputs.get(name, [])) for name in [*outputs, *(name for name in layers if name not in outputs)]}
+    wanted = {layer: name for name, layer in layers.items()}
+    places: dict[str, list[Place]] = {}
+    calls: list[Call] = []
+
+    def record(module: nn.Module, given: Any, output: Any) -> None:
+        shape = tuple(getattr(output, "shape", ()))
+        if not any(module.children()):
+            calls.append(Call(module, tuple(getattr(given[0], "shape", ())) if given else (), shape))
+        if module in wanted:
+            places.setdefault(wanted[module], []).append(Place(module, shape, len(calls)))
+
+    for module in model.modules():
+        module.register_forward_hook(record)
+    model(inputs)
+    order = [*places, *(name for name in layers if name not in places)]
+    return {name: judge(places.get(name, []), calls, tuple(inputs.shape[2:])) for name in order}
 
 
-def flaw(shapes: Sequence[tuple[int, ...]]) -> str:
-    """Say why a layer with outputs of these shapes, one a call, has no map to show; an empty text if it has one."""
-    if not shapes:
-        return "the model does not call it"
-    if len(shapes) > 1:
-        return f"the model calls it {len(shapes)} times for one image; name a layer that it calls once"
-    if len(shapes[0]) != 4:
-        return f"its output of shape {shapes[0]} is not a map, (N, C, H, W)"
-    if shapes[0][2:] == (1, 1):
-        return "its map is 1x1: one number for the whole image, so it has no place to show; name an earlier layer"
-    return ""
+def judge(places: Sequence[Place], calls: Sequence[Call], image: Shape) -> Surveyed:
+    """Say of a layer with these outputs, one a call, whether it has a map to show. image: (H, W) of the model's."""
+    if not places:
+        return Surveyed("the model does not call it")
+    if len(places) > 1:
+        return Surveyed(f"the model calls it {len(places)} times for one image; name a layer that it calls once")
+    found = layout_of(places[0], calls, image)
+    if isinstance(found, str):
+        return Surveyed(found)
+    layout, size = found
+    if size == (1, 1):
+        text = "its map is 1x1: one number for the whole image, so it has no place to show; name an earlier layer"
+        return Surveyed(text)
+    return Surveyed("", layout)
 
 
-def activation_maps(run: AnalysisRun, pairs: Sequence[tuple[int, int]], layers: Sequence[str], method: str) -> Maps:
+def activation_maps(
+    run: AnalysisRun, pairs: Sequence[tuple[int, int]], layers: Mapping[str, Layout], method: str
+) -> Maps:
     """Return the map at each layer for each pair of an image and a class; `layers` in the order of their calls."""
     maps: Maps = {}
     for first in range(0, len(pairs), BATCH):
@@ -132,7 +163,9 @@ def activation_maps(run: AnalysisRun, pairs: Sequence[tuple[int, int]], layers: 
     return maps
 
 
-def layer_maps(model: nn.Module, inputs: Tensor, classes: Sequence[int], layers: Sequence[str], method: str) -> Heat:
+def layer_maps(
+    model: nn.Module, inputs: Tensor, classes: Sequence[int], layers: Mapping[str, Layout], method: str
+) -> Heat:
     """Return the maps of each image's class, (N, layers, H, W); `layers` in the order of their calls.
 
     All layers come from one backward pass. The parameters are frozen meanwhile: the gradient runs through the input.
@@ -146,7 +179,7 @@ def layer_maps(model: nn.Module, inputs: Tensor, classes: Sequence[int], layers:
             images = inputs[first : first + size].float().requires_grad_().clone()
             wanted = [ClassifierOutputTarget(number) for number in classes[first : first + size]]
             # A copy of each activation: an in-place ReLU after the layer would change what was recorded.
-            maker = per_layer(METHODS[method])(model, targets, reshape_transform=torch.clone)
+            maker = per_layer(METHODS[method], list(layers.values()))(model, targets, reshape_transform=torch.clone)
             try:
                 with redirect_stderr(StringIO()):  # ScoreCAM draws a progress bar for each image and layer
                     found.append(np.nan_to_num(maker(images, wanted)))
@@ -155,13 +188,20 @@ def layer_maps(model: nn.Module, inputs: Tensor, classes: Sequence[int], layers:
     return np.concatenate(found)
 
 
-def per_layer(method: type[cam.BaseCAM]) -> type[cam.BaseCAM]:
-    """Return a method that hands out each layer's maps, (N, layers, H, W), where the library averages them."""
+def per_layer(method: type[cam.BaseCAM], layouts: Sequence[Layout]) -> type[cam.BaseCAM]:
+    """Return a method that hands out each layer's maps, (N, layers, H, W), where the library averages them.
+
+    layouts: one a layer, in the order of their calls. The library takes every output for (N, C, H, W).
+    """
 
     class PerLayer(method):  # type: ignore[misc]
         def compute_cam_per_layer(self, *arguments: Any) -> list[Heat]:
-            for handle in self.activations_and_grads.handles:  # all is recorded: ScoreCAM's passes would pile up
+            recorded = self.activations_and_grads
+            for handle in recorded.handles:  # all is recorded: ScoreCAM's passes would pile up
                 handle.remove()
+            for kind in ("activations", "gradients"):  # some methods need no gradients
+                pairs = zip(layouts, getattr(recorded, kind), strict=False)
+                setattr(recorded, kind, [layout(output) for layout, output in pairs])
             maps: list[Heat] = super().compute_cam_per_layer(*arguments)
             return maps
 

@@ -23,7 +23,7 @@ class Muon(OptimizerComponent):
 
     The filters of a convolution are the rows of a matrix, (C_out, C_in * H * W). Biases, norms and what `exclude` names
     are left to SGD with Nesterov momentum or to AdamW. Those are two optimizers: schedules move each from its own rate,
-    an LR finder cannot try them, and `one_cycle`, which sets rates of its own, gives both the same.
+    and `one_cycle`, which sets rates of its own, gives both the same, as an LR finder tries them.
 
     The recipe `cifar10_muon` uses it as airbench94_muon does.
     Source: K. Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024,

@@ -115,7 +115,15 @@ def silent(self, problem):
     return LRFinding((0.1, 0.2), (2.0, 1.0), 0.1, "the first")
 
 
+def one_batch_a_step(self, problem):
+    images, targets = next(problem.batches)
+    problem.loss(problem.model(images), targets).backward()
+    problem.optimizer.step()
+    return finding()(self, problem)
+
+
 FINDERS = [
+    ("accumulates_as_the_run_does", "takes 1 batches in 1 steps: take problem.accumulate batches", one_batch_a_step),
     ("builds", "returned NoneType, not an LRFinding", lambda self, problem: None),
     ("finds_a_rate", "return one of each per step", finding(losses=(1.0,))),
     ("finds_a_rate", "do not grow", finding(lrs=(0.3, 0.2, 0.1))),
