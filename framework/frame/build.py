@@ -231,7 +231,7 @@ def _rehearse_smallest_batch(parts: Parts) -> None:
     if 1 < size == usual:
         return
     with rng_untouched(), torch.no_grad(), blame("model", parts.recipe.model):
-        images = parts.training.inputs(range(min(2, len(parts.training.split))))
+        images = parts.training.first(2)
         try:
             _train_forward(parts, images, size)
         except Exception as error:

@@ -122,3 +122,12 @@ def test_the_trial_leaves_generators_and_buffers_alone(recipe):
     assert model.norm.num_batches_tracked == 0
     for one, other in zip(model.state_dict().values(), untried.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_images_that_cannot_be_read_are_not_what_it_is_tried_with(cli, tmp_path, recipe):
+    for number in (0, 1):
+        (tmp_path / f"images/train/a/{number}.png").write_text("x")
+    result = cli("run", recipe, "data.unreadable=skip", "data.drop_last=true", "data.batch_size=1", "model.need=1")
+    (line,) = result.err.splitlines()
+    assert result.code == 2
+    assert "'narrow' cannot train on 1 image (Expected more than 1 value per channel" in line
