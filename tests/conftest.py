@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -95,10 +96,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         home = base / f"trained-{name}"
         with home.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not home.exists():
+            if not home.with_suffix(".done").exists():  # for whoever comes after one that failed, too
+                shutil.rmtree(home, ignore_errors=True)
                 home.mkdir()
                 done = launching.run(["run", *arguments], home, clean_environment(home))
                 assert done.returncode == 0, done.stderr
+                home.with_suffix(".done").touch()
         return home
 
     return home

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .data import DataSplits, Split
+from .data import DataSplits, Split, Targets
 from .errors import Problem, UserError
 
 NAMED = 5
@@ -54,16 +54,16 @@ def refuse_unread(data: DataSplits, *, skip: bool) -> None:
         raise UserError([Problem(text, "data") for text in problems])
 
 
-def without_images(split: Split, classes: Sequence[str]) -> list[str]:
-    """Return the classes that a part has no image of."""
-    counts = np.bincount(split.targets, minlength=len(classes))
-    return [name for name, count in zip(classes, counts.tolist(), strict=False) if not count]
+def without_images(targets: Targets, classes: Sequence[str]) -> list[str]:
+    """Return the classes that a part with these targets has no image of."""
+    there = set(np.unique(targets).tolist())
+    return [name for number, name in enumerate(classes) if number not in there]
 
 
 def lacking(data: DataSplits) -> Iterator[str]:
     """Yield, for each part that has no image of some class, a line that names these."""
     for part, split in parts_of(data):
-        if names := without_images(split, data.classes):
+        if names := without_images(split.targets, data.classes):
             yield f"no {part} image of {named(names)}"
 
 

@@ -34,7 +34,7 @@ def measure(run: Run, note: Callable[[str], None]) -> dict[str, Any]:
             note(f"left out: {omission}")
         pipeline = network.evaluation(split)
         found = evaluate(network.model, pipeline, network.loss, network.answer, network.backend, "test")
-    lacks = without_images(split, run.info.classes)
+    lacks = without_images(split.targets, run.info.classes)
     return {"images": len(split), "loss": found["test/loss"], "accuracy": found["test/acc"], "lacks": lacks}
 
 

@@ -74,7 +74,7 @@ def load_chain(
     chain: tuple[Path, ...] = (),
     run: Path | None = None,
 ) -> Source:
-    """Read the recipe `path` and all that it extends; see `load_source`, which does the rest."""
+    """Read the recipe `path` and all that it extends; `read_source` lays the overrides over it."""
     source, run = Source(path, *read_yaml(path)), run_around(path) or run
     named = source.values.pop("plugins", [])
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -50,7 +51,7 @@ class MovingAverage(Callback):
         from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
         self.run, self.decay, self.warmup, self.began = run, decay, warmup, False
-        self.average_with: Any = get_ema_multi_avg_fn
+        self.average_with: Any = lru_cache(1)(get_ema_multi_avg_fn)  # anew only where the decay has changed
         self.average = AveragedModel(run.model, use_buffers=True)
         self.groups: list[tuple[list[Tensor], list[Tensor]]] = []
 

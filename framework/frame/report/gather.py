@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..data_checks import without_images
 from ..jsonfile import checked, read_json
 from ..rundir import RunDir, read_lines
 from ..thinning import ROWS, evenly, thinned, thinning_note
@@ -54,7 +55,7 @@ def gather(folder: RunDir) -> dict[str, Any]:
         "answers": answers,
         "left_out": left_out,
         "omissions": damaged.without({}, _read, folder.data_info, Data),
-        "untested": untested(answers),
+        "untested": without_images(answers.targets, answers.classes) if answers else [],
         "galleries": {result["name"]: result["title"] for result in results if result["images"]},
         "data": {
             "charts": {figure["id"]: figure for figure in figures if figure["kind"] == "chart"},
@@ -63,12 +64,6 @@ def gather(folder: RunDir) -> dict[str, Any]:
         },
         "damaged": damaged,
     }
-
-
-def untested(answers: Answers | None) -> list[str]:
-    """Return the classes that the test set has no image of."""
-    tested = set(answers.targets) if answers else set()
-    return [name for number, name in enumerate(answers.classes) if number not in tested] if answers else []
 
 
 def _read(path: Path, shape: Any) -> Any:
