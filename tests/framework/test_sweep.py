@@ -246,7 +246,7 @@ def processes_in(folder: Path) -> list[str]:
 def test_a_sweep_of_four_trials(frame, tmp_path):
     dimensions = {"optimizer.lr": {"choice": [0.001, 0.01]}, "model.extra": {"choice": [0, 3]}}
     write(tmp_path, space=dimensions, concurrency=2)
-    done = frame("sweep", TINY, "search.yaml", "train.epochs=1")
+    done = frame("sweep", TINY, "search.yaml", "train.epochs=1", env={"OMP_NUM_THREADS": "1"})
     assert (done.returncode, done.stderr) == (0, "")
     trials = json.loads((tmp_path / "sweeps/search/sweep.json").read_text())["trials"]
     assert [(trial["point"]["model.extra"], trial["state"]) for trial in trials] == [(0, "finished"), (3, "failed")] * 2
