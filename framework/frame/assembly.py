@@ -73,7 +73,7 @@ def assemble(
     trackers.start(recipe.trackers if world.first else (), run)
 
     def page() -> None:
-        report(folder, recipe, console, so_far=True)
+        report(folder, recipe, console, "running")
 
     same = identity(recipe, parts.data)
     return job, RunEvents(folder, recipe, same, callbacks, trackers, console, stop, page, world)

@@ -33,11 +33,12 @@ from .jsonfile import read_json
 from .kept import save_info
 from .lr import find_lr, save_finding
 from .meter import NotFinite
+from .newrun import drafted, publish
 from .randomness import seed_everything, seed_process
 from .recipe import Recipe
 from .relaunch import launch_name
 from .resolve import Loaded, load_recipe
-from .rundir import RunDir, create_run, open_run, write_json
+from .rundir import RunDir, open_run, write_json
 from .saved_recipe import check_same_plugins, keep_plugins, provenance, save_recipe
 from .state import restore
 from .supervision import now, supervised
@@ -56,10 +57,10 @@ class Outcome:
 
 def start(
     loaded: Loaded, out: Path, console: Console, data: DataSplits | None = None, world: World = ALONE,
-    *, folder: RunDir | None = None,
+    *, path: Path | None = None, passing: bool = False,
 ) -> Outcome:  # fmt: skip
-    """Start a new run under `out`. data: the recipe's data where it has been read already. folder: the run's own where
-    it has been made already.
+    """Start a new run under `out`. data: the recipe's data where it has been read already. path: the run's folder where
+    its name is settled. passing: the folder is thrown away at the end.
 
     Raises UserError before anything is written, RunFailed or Interrupted once the run's folder exists.
     """
@@ -72,18 +73,18 @@ def start(
     parts = replace(parts, recipe=recipe.with_arithmetic(parts.backend.precision, torch.get_num_threads()))
     if not world.first:
         return follow(parts, console)
-    folder = folder or create_run(out, recipe.name)
-    with folder.locked():
+    with drafted(out, recipe.name, path, passing=passing) as draft:
         origin = provenance(loaded.source, recipe)
         launch = {"launch": name} if (name := launch_name()) else {}
-        folder.update_record(
-            id=folder.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
+        draft.update_record(
+            id=draft.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
             epochs=recipe.train.epochs, recipe=origin, **launch,
         )  # fmt: skip
-        save_info(folder, data.info)
+        save_info(draft, data.info)
         # Learning rates in it may still be `auto`: the run can be resumed from here on.
-        keep_plugins(folder, parts.recipe, console.warn)
-        save_recipe(folder, parts.recipe)
+        keep_plugins(draft, parts.recipe, console.warn)
+        save_recipe(draft, parts.recipe)
+        folder = publish(draft)
         console.log = folder.log
         console.say(f"run       {folder.path}")
         return conduct(loaded, parts, folder, console)

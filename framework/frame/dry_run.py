@@ -18,7 +18,6 @@ from .layers import layer_table, layers_of
 from .randomness import epoch_order, seed_everything
 from .recipe import Recipe
 from .resolve import Loaded
-from .rundir import create_run
 from .saved_recipe import as_yaml
 
 STAND_IN_LR = 1e-3
@@ -41,9 +40,8 @@ def dry_run(loaded: Loaded, console: Console) -> None:
     with tempfile.TemporaryDirectory(prefix="frame-dry-run-") as folder:
         quiet = Console()
         quiet.out.quiet = True
-        run = replace(create_run(Path(folder), recipe.name), passing=True)
         short = replace(loaded, recipe=_short(recipe))
-        outcome = start(short, Path(folder), quiet, _one_batch(data, recipe), folder=run)
+        outcome = start(short, Path(folder), quiet, _one_batch(data, recipe), passing=True)
     if outcome.failed_analyzers:
         raise RunFailed(f"{outcome.failed_analyzers} of {len(recipe.analyzers)} analyzers failed on one batch")
     console.say(f"dry run: one batch went through training, evaluation and {len(recipe.analyzers)} analyzers")

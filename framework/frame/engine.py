@@ -141,20 +141,26 @@ def note_skipped(job: Job, unread: Sequence[Unread]) -> None:
 def optimizer_step(job: Job, *, measure: bool) -> None:
     """Apply the gradients and move the schedules on. measure: leave the unclipped gradient's norm to the meter."""
     run, limit = job.run, job.clip_grad_norm
-    norms = []
+    norms, scaled = [], False
     for optimizer in run.optimizers:
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if measure or limit is not None:
             job.scaler.unscale_(optimizer)
-            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            norm = nn.utils.get_total_norm(gradients)
             if limit is not None:
                 nn.utils.clip_grads_with_norm_(parameters, limit, norm)
             norms.append(norm)
         with job.culprits["optimizer"]:
-            job.scaler.step(optimizer)
+            if gradients:
+                job.scaler.step(optimizer)
+                scaled = True
+            else:  # all of its parameters are frozen: the scaler would refuse it
+                optimizer.step()
     if measure:
         job.meter.grad_norm = torch.stack(norms).norm()
-    job.scaler.update()
+    if scaled:
+        job.scaler.update()
     for optimizer in run.optimizers:
         optimizer.zero_grad(set_to_none=True)
     for scheduler in run.schedulers:

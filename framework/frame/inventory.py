@@ -46,8 +46,10 @@ class Entry:
 
 
 def find_runs(folder: Path) -> Iterator[RunDir]:
-    """Yield the runs at or below a folder; what lies inside a run, or behind a link to a folder, is not looked at."""
+    """Yield the runs at or below a folder; what lies inside a run, behind a link to a folder, or in one that is hidden,
+    as drafts of runs are, is not looked at."""
     for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         if "run.json" in files:
             folders.clear()
             yield RunDir(Path(place))

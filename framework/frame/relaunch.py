@@ -27,7 +27,7 @@ def launch_name(environment: Mapping[str, str] = os.environ) -> str | None:
 def begun(out: Path, name: str) -> RunDir | None:
     """Return the run called `name` that this launch began under `out` and that can go on: the latest one."""
     launch = launch_name()
-    for file in sorted((out / name).glob("*/run.json"), reverse=True) if launch else ():
+    for file in sorted((out / name).glob("[!.]*/run.json"), reverse=True) if launch else ():
         with suppress(UserError):
             run = RunDir(file.parent)
             record = run.read_record()

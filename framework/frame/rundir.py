@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -117,7 +116,7 @@ class RunDir:
 
     @property
     def run_id(self) -> str:
-        return self.path.name
+        return self.path.name.removeprefix(".")  # a draft's is the run's already
 
     @property
     def lock(self) -> Path:
@@ -223,35 +222,6 @@ class RunDir:
         for folder in (self.path, self.checkpoints, self.analysis, *self.analysis.glob("*/")):
             for leftover in filter(Path.is_file, folder.glob(".*.tmp")):
                 leftover.unlink()
-
-
-def create_run(out: Path, name: str) -> RunDir:
-    """Make a new run's folder, which no other run has. Raises UserError where it cannot be made."""
-    for _ in range(100):
-        stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-        path = out / name / f"{stamp}-{secrets.token_hex(2)}"
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            if path.exists():
-                continue
-            raise UserError(f"the runs' folder {out} cannot be made: a file is in its place; choose --out") from None
-        except OSError as error:
-            raise UserError(f"the run's folder {path} cannot be made: {error.strerror}; choose --out") from error
-        for folder in ("checkpoints", "analysis"):
-            (path / folder).mkdir()
-        return RunDir(path)
-    raise UserError(f"no free name for a run under {out / name}")
-
-
-def remove_empty_run(run: RunDir) -> bool:
-    """Remove a folder that was made for a run which never began; return whether it is such a one."""
-    if run.record.exists():
-        return False
-    run.lock.unlink(missing_ok=True)
-    for folder in (run.path / "checkpoints", run.path / "analysis", run.path):
-        folder.rmdir()
-    return True
 
 
 def existing_run(path: Path) -> RunDir:

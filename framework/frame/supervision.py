@@ -66,20 +66,22 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
     finally:
         seconds = round(before + time.monotonic() - started, 1)
         with suppress(OSError):
-            folder.update_record(state=state, error=error or None, ended=now(), seconds=seconds)
+            folder.update_record(error=error or None, ended=now(), seconds=seconds)
         if os.access(folder.path, os.W_OK):  # else it was removed, or its disk is read-only now
-            report(folder, recipe, console, so_far=state != "finished")
-        trackers.finish(state)  # last, so that they can take the report along
+            report(folder, recipe, console, state)
+        trackers.finish(state)  # behind the report, so that they can take it along
+        with suppress(OSError):  # last: a run that is killed before goes on, and tells page and trackers again
+            folder.update_record(state=state)
         if folder.report.is_file():
             console.say(f"report    {folder.report}")
 
 
-def report(folder: RunDir, recipe: Recipe, console: Console, *, so_far: bool) -> None:
-    """Write the report, its curves `so_far` where the analyzers have not run; the run's result stands without it."""
+def report(folder: RunDir, recipe: Recipe, console: Console, state: str) -> None:
+    """Write the report; the run's result stands without it. state: what run.json says, or is about to."""
     try:
-        if so_far:
+        if state != "finished":  # the analyzers have not run
             explain_so_far(recipe, folder)
-        write_report(folder)
+        write_report(folder, state)
     except Exception as problem:
         console.warn(f"the report could not be written: {type(problem).__name__}: {problem}")
 

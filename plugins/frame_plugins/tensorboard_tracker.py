@@ -97,8 +97,8 @@ class TensorBoardTracker:
             for writer in (self._metrics, self._results):
                 if writer is not None:
                     closing.callback(writer.close)
-            if self._metrics is not None:
-                self._metrics.add_text("status", status, self._run.step)
+            if writer := self._metrics or self._results:  # a run that was killed behind its last step logs no metric
+                writer.add_text("status", status, self._run.step)
 
     def _begin(self, purge_step: int | None = None) -> SummaryWriter:
         first = not any(self._folder.glob("events.*"))

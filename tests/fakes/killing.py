@@ -80,7 +80,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 200, said: Callable[
 
 def only_run(folder: Path) -> RunDir | None:
     """Return the one run under `folder` that has begun, None if there is none yet."""
-    runs = [record.parent for record in folder.glob("runs/*/*/recipe.resolved.yaml")]
+    runs = [record.parent for record in folder.glob("runs/*/[!.]*/recipe.resolved.yaml")]
     assert len(runs) <= 1
     return RunDir(runs[0]) if runs else None
 

@@ -16,12 +16,18 @@ from hypothesis import strategies as st
 
 from frame import RunFailed
 from frame.checkpoints import load_best, load_last, save_best, save_last
-from frame.rundir import RunDir, create_run
+from frame.rundir import RunDir
+
+
+def new_run(folder: Path) -> RunDir:
+    run = RunDir(folder / "run")
+    run.checkpoints.mkdir(parents=True)
+    return run
 
 
 @pytest.fixture
 def run(tmp_path) -> RunDir:
-    return create_run(tmp_path, "test")
+    return new_run(tmp_path)
 
 
 def step(run: RunDir) -> int:
@@ -187,7 +193,7 @@ def mutated(draw) -> bytes:
 
 
 def fuzz(folder: Path, examples: int) -> None:
-    run = create_run(folder, "fuzz")
+    run = new_run(folder)
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.binary(max_size=400) | mutated() | plain.map(encoded))

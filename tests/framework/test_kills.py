@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import signal
 from pathlib import Path
 
 import pytest
 
 from fakes.killing import Killer, assert_same, finish, only_run
+from fakes.launching import start
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 BASE = [TINY, "train.epochs=3", "checkpoint.every_steps=2", "train.log_every=3", "model.norm=true"]
@@ -49,6 +51,56 @@ def kill_and_compare(folder: Path, settings: list[str], kills: int, seed: int) -
 @pytest.mark.parametrize("case", ["bf16, LR finder, EMA, accumulation"])
 def test_a_run_that_is_killed_a_few_times(tmp_path, case):
     assert sum(kill_and_compare(tmp_path, CASES[case], kills=5, seed=1).values()) == 5
+
+
+DIES = """
+import os, signal
+from pathlib import Path
+from frame import TrackerComponent, hookimpl
+
+class Dies(TrackerComponent):
+    \"""Kills the process when it is told of the run's end, for the first time.\"""
+    def build(self, run):
+        return Telling(run.folder)
+
+class Telling:
+    def __init__(self, folder): self.told = folder / "told.txt"
+    def log(self, metrics, epoch, step): pass
+    def log_result(self, name, result): self._note(name)
+    def finish(self, status):
+        first = "finished" not in self.told.read_text()
+        self._note(status)
+        if first:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def _note(self, text):
+        with self.told.open("a") as file:
+            file.write(text + "\\n")
+
+@hookimpl
+def frame_components():
+    return {"dies": Dies}
+"""
+
+
+def test_a_run_that_is_killed_while_its_end_is_told_tells_it_again(cli, tmp_path):
+    (tmp_path / "dies.py").write_text(DIES)
+    recipe = TINY.read_text().replace("./helpers.py", f"{TINY.with_name('helpers.py')}, ./dies.py")
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    process = start(["run", "recipe.yaml", *BASE[1:], "trackers=[{use: dies}]", "analyzers=[{use: samples}]"], tmp_path)
+    process.join(100)
+    assert process.exitcode == -signal.SIGKILL
+    run = only_run(tmp_path)
+    assert run.read_record()["state"] == "running"
+    assert "killed" in cli("runs").out
+    before = {path: path.read_bytes() for path in (run.metrics, run.weights, run.predictions)}
+    told = (run.path / "told.txt").read_text()
+
+    assert cli("resume", run.path).code == 0
+    assert run.read_record()["state"] == "finished"
+    assert {path: path.read_bytes() for path in before} == before
+    assert (run.path / "told.txt").read_text() == told * 2
+    assert "finished" in told
+    assert "still training" not in run.report.read_text()
 
 
 @pytest.mark.slow

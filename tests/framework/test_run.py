@@ -251,3 +251,33 @@ def test_fp16_falls_to_no_nan(cli, tmp_path):
     assert cli("run", TINY, "train.precision=fp16", "train.epochs=1").code == 0
     lines = read_lines(only_run(tmp_path) / "metrics.jsonl")
     assert all(math.isfinite(line["train/loss"]) for line in lines)
+
+
+HALVES = """
+import torch
+from frame import OptimizerComponent, hookimpl
+
+class Halves(OptimizerComponent):
+    \"""One optimizer for the head, another for the rest.\"""
+    def build(self, model):
+        *rest, weight, bias = model.parameters()
+        return [torch.optim.SGD(parameters, lr=0.1, momentum=0.9) for parameters in (rest, (weight, bias))]
+
+@hookimpl
+def frame_components():
+    return {"halves": Halves}
+"""
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_an_optimizer_whose_parameters_are_all_frozen_does_nothing(cli, tmp_path, precision):
+    (tmp_path / "halves.py").write_text(HALVES)
+    frozen = "callbacks=[{use: freeze, after_epochs: {'[0-6].*': 1}}]"
+    recipe = tmp_path / "halves.yaml"
+    recipe.write_text(TINY.read_text().replace("./helpers.py", f"{FIXTURES / 'helpers.py'}, ./halves.py"))
+    settings = ["optimizer={use: halves}", "train.clip_grad_norm=1", f"train.precision={precision}"]
+    result = cli("run", recipe, frozen, *settings)
+    assert result.code == 0, result.err
+    run = only_run(tmp_path)
+    first, last = (line for line in read_lines(run / "metrics.jsonl") if line["kind"] == "epoch")
+    assert last["test/loss"] < first["test/loss"]  # the head goes on

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from frame.randomness import rng_state, seed_everything, set_rng_state
-from frame.rundir import append_line, create_run, read_lines, write_bytes
+from frame.rundir import append_line, read_lines, write_bytes
 
 
 def test_generators_go_on_where_they_were_saved(tmp_path):
@@ -41,8 +41,3 @@ def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path):
     append_line(path, {"step": 2})
     path.write_bytes(path.read_bytes()[:-4])
     assert read_lines(path) == [{"step": 1}]
-
-
-def test_two_runs_never_share_a_folder(tmp_path):
-    folders = {create_run(tmp_path, "same").path for _ in range(20)}
-    assert len(folders) == 20

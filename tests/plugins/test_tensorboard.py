@@ -160,6 +160,7 @@ def test_a_run_that_ended_in_its_analysis_keeps_its_metrics_and_doubles_no_resul
         tracker.log_result("errors", result())
         tracker.finish("finished" if resumed else "interrupted")
     events = Events(tmp_path)
+    assert [status for _, status in events.texts["status"]] == ["interrupted", "finished"]
     assert events.scalars["test/acc"] == [(40, 0.1)]
     assert events.scalars["errors/errors"] == [(40, 4.0)]
     assert all(len(found) == 1 for found in events.images.values())

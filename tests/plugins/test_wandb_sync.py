@@ -125,6 +125,19 @@ def test_a_run_whose_server_died_is_completed_by_sync(tmp_path, server, key, mon
     assert server.run.exit_code == 0
 
 
+def test_an_analysis_that_is_repeated_shows_no_picture_twice(tmp_path, server, key):
+    key()
+    assert track(tmp_path / "run", [0], results=True) == []
+    next_second()
+    assert track(tmp_path / "run", [], results=True, resumed=True) == []
+    pictures = [name for row in server.run.history for name in row if name.startswith("analysis/")]
+    assert [name for name in pictures if not name.endswith("_table")] == [
+        "analysis/errors/curve",
+        "analysis/errors/grid",
+    ]
+    assert {len(server.of_type(kind)) for kind in ("dataset", "report")} == {1}
+
+
 def test_an_online_run_is_resumed_in_place(tmp_path, server, key):
     key()
     assert track(tmp_path / "run", range(3), "interrupted") == []

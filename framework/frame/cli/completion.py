@@ -146,7 +146,7 @@ def complete_recipe(_context: click.Context, _parameter: click.Parameter, incomp
 @quietly
 def complete_run(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """Folders of runs under `runs/`, the latest first; any folder where none fits."""
-    folders = [path.parent for path in Path().glob("runs/*/*/run.json")]
+    folders = [path.parent for path in Path().glob("runs/*/[!.]*/run.json")]
     latest = sorted(folders, key=lambda folder: folder.name, reverse=True)
     return _starting(((str(folder), "") for folder in latest), incomplete) or [CompletionItem(incomplete, type="dir")]
 

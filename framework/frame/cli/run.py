@@ -31,8 +31,7 @@ OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), de
               help="Run N times, seeds counting up; mean and standard deviation at the end.")  # fmt: skip
 @DEVICES
 @TRUST
-@click.option("--folder", type=click.Path(path_type=Path, exists=True, file_okay=False), hidden=True,
-              help="The run's own folder, which a sweep has made.")  # fmt: skip
+@click.option("--folder", type=click.Path(path_type=Path), hidden=True, help="The run's own folder, named by a sweep.")
 @click.pass_context
 def run(
     context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int,
@@ -72,7 +71,6 @@ def _train(
     from ..conduct import resume as go_on
     from ..distributed import joined
     from ..relaunch import begun
-    from ..rundir import RunDir
 
     if repeat == 1 and (earlier := begun(out, loaded.recipe.name)):
         go_on(earlier.path, console, trust=trust)
@@ -81,7 +79,7 @@ def _train(
         if repeat > 1:
             repeat_runs(loaded, out, repeat, console, world)
         else:
-            start(loaded, out, console, world=world, folder=RunDir(folder).checked() if folder else None)
+            start(loaded, out, console, world=world, path=folder)
 
 
 def say_how_to_go_on(stop: Exception, console: Console) -> int:

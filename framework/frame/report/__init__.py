@@ -16,12 +16,13 @@ from ..yamlfile import quoted
 from .gather import gather
 
 
-def write_report(folder: RunDir) -> list[str]:
+def write_report(folder: RunDir, state: str | None = None) -> list[str]:
     """Write (or write again) a run's report, and return what is damaged and left out of it.
 
-    A run that is not finished shows what there is. Raises UserError where run.json is damaged.
+    A run that is not finished shows what there is. state: the one that run.json is about to say. Raises UserError where
+    run.json is damaged.
     """
-    shown = gather(folder)
+    shown = gather(folder, state)
     write_text(folder.report, render("page.html.j2", shown))
     return list(shown["damaged"])
 

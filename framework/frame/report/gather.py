@@ -21,12 +21,14 @@ CLICKABLE = 30
 """Up to this many classes, a confusion matrix is a table whose cells lead to their images; above, a picture."""
 
 
-def gather(folder: RunDir) -> dict[str, Any]:
+def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
     """Return everything that the page shows. A file that is missing is left out; so is a damaged one, and named.
 
-    Raises UserError where run.json is damaged: without it there is nothing to say.
+    state: the run's, where it is not yet the one of run.json. Raises UserError where that is damaged: without it there
+    is nothing to say.
     """
     record = read_json(folder.record, Record)
+    record |= {"state": state or record["state"]}
     damaged = Damaged()
     lines = damaged.without([], _lines, folder.metrics)
     epochs = [line for line in lines if line["kind"] == "epoch"]

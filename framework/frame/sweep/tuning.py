@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..console import Console
 from ..errors import UserError
 from ..interrupts import StopRequest
-from ..rundir import RunDir, create_run, remove_empty_run
+from ..newrun import new_path
+from ..rundir import RunDir
 from .record import ENDED, SweepDir, Trial
 from .search import Search
 from .spec import overrides
@@ -113,7 +114,7 @@ class Host:
         sweep, trial = self.folder.sweep, self.search.next()
         if trial is None:
             return None
-        run = RunDir(Path(trial.run)) if trial.run else create_run(self.out.resolve(), sweep.recipe.name)
+        run = RunDir(Path(trial.run) if trial.run else new_path(self.out.resolve(), sweep.recipe.name))
         trial.state, trial.run = "running", str(run.path)
         self.trials[name] = trial
         self.folder.save()
@@ -131,7 +132,7 @@ class Host:
         if trial.state == "stopped" and self.stop.requested:
             trial.state = "interrupted"
         trial.error = error
-        if error and trial.run and remove_empty_run(RunDir(Path(trial.run))):
+        if error and trial.run and not Path(trial.run).exists():  # it never began
             trial.run = None
         trial.read(self.folder.sweep)
         self.folder.save()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import wandb
 
@@ -28,6 +28,12 @@ def image(figure: Figure, drawn: Path) -> wandb.Image:
 
     content = drawn.read_bytes() if drawn.is_file() else png(figure)
     return wandb.Image(Image.open(BytesIO(content)), caption=figure.caption or figure.title)
+
+
+def is_shown(picture: wandb.Image, summary: Any) -> bool:
+    """Tell whether the run shows the picture already, of an analysis that is repeated after a kill. summary: its key's
+    value in the run's summary, None without one."""
+    return summary is not None and summary.get("sha256") == picture._sha256
 
 
 def table(given: Table) -> wandb.Table:

@@ -76,9 +76,10 @@ class WandbTracker:
             facts[f"analysis/{name}/notes"] = " ".join(result.notes)
 
         def send() -> None:
+            shown = dict(self._session.summary)
             self._session.summary.update(facts)
-            if pictures:
-                self._session.log(pictures)
+            if new := {key: item for key, item in pictures.items() if not media.is_shown(item, shown.get(key))}:
+                self._session.log(new)
 
         with environment(self._run.folder):
             self._bounded(f"take the results of {name}", send)
