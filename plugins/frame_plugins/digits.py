@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from frame import Component, DatasetComponent, DataSplits, Split, hookimpl
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SPLIT_SEED = 0
 
@@ -26,17 +32,11 @@ class Digits(DatasetComponent):
 
     def build(self, root: Path) -> DataSplits:  # noqa: ARG002 - nothing is read from there
         import numpy as np
-        from PIL import Image
-        from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 
         from ._pixels import checksum, mean_and_std
 
-        digits = load_digits()
-        small = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8), from 0..16
-        large = [Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC) for image in small]
-        images = np.stack([np.asarray(image) for image in large])[..., None]  # (N, 32, 32, 1)
-        targets = digits.target.astype(np.int64)
+        images, targets = _digits()
         classes = tuple(str(digit) for digit in range(10))
 
         parts = train_test_split(
@@ -47,6 +47,19 @@ class Digits(DatasetComponent):
         )
         mean, std = mean_and_std(train.images)
         return DataSplits(train, test, classes, (32, 32, 1), mean, std, checksum(classes, train, test))
+
+
+@cache
+def _digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return images (N, 32, 32, 1) and targets (N,), made once a process: a third of the time of a short run."""
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    small = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8), from 0..16
+    large = [Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC) for image in small]
+    return np.stack([np.asarray(image) for image in large])[..., None], digits.target.astype(np.int64)
 
 
 @hookimpl

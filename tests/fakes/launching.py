@@ -45,10 +45,11 @@ def be_frame(arguments: Sequence[str], folder: str, variables: Mapping[str, str]
     main()
 
 
-def start(arguments: Sequence[object], folder: Path) -> Any:
-    """Begin the command in `folder`, which is its home too; what it says is in out.txt and err.txt there."""
+def start(arguments: Sequence[object], folder: Path, out: Path | str = "out.txt") -> Any:
+    """Begin the command in `folder`, which is its home too; what it says is in `out` (a pipe and a terminal have names
+    too) and in err.txt there."""
     given, variables = [str(argument) for argument in arguments], os.environ | {"HOME": str(folder)}
-    process = launcher().Process(target=be_frame, args=(given, str(folder), variables, "out.txt", "err.txt"))
+    process = launcher().Process(target=be_frame, args=(given, str(folder), variables, str(out), "err.txt"))
     process.start()
     return process
 

@@ -47,6 +47,7 @@ def test_a_disk_that_becomes_read_only_fails_the_run_and_keeps_what_was_saved(fr
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(FAKETIME is None, reason="needs the library faketime (Debian: apt-get install faketime)")
 def test_a_clock_that_jumps_back_by_a_year_disturbs_nothing(frame, tmp_path):
     clock = tmp_path / "clock"

@@ -230,17 +230,17 @@ class TestAnalyze:
 
     def test_a_new_one_is_added_and_the_others_are_left(self, cli, run):
         old = (run / "analysis" / "confusion" / "result.json").stat().st_mtime_ns
-        done = cli("analyze", run, "grad_cam")
+        done = cli("analyze", run, "calibration")
         assert done.code == 0, done.err
         assert "analyzed  1 of 1 analyzers" in done.out
-        assert result(run, "grad_cam")["order"] == 2
+        assert result(run, "calibration")["order"] == 2
         assert (run / "analysis" / "confusion" / "result.json").stat().st_mtime_ns == old
-        assert "Grad-CAM" in (run / "report.html").read_text()
+        assert "Reliability" in (run / "report.html").read_text()
         explained = json.loads(cli("explain", run / "recipe.resolved.yaml", "--json").out)
-        assert {"analyzers.2.use": "grad_cam"}.items() <= {one["key"]: one["value"] for one in explained}.items()
-        assert cli("analyze", run, "grad_cam").code == 0
+        assert {"analyzers.2.use": "calibration"}.items() <= {one["key"]: one["value"] for one in explained}.items()
+        assert cli("analyze", run, "calibration").code == 0
         assert [place.name for place in sorted((run / "analysis").iterdir())] == [
-            "confusion", "grad_cam", "misclassified",
+            "calibration", "confusion", "misclassified",
         ]  # fmt: skip
 
     @pytest.mark.parametrize("change", ["analyzers.1.count=1", "analyzers.1={use: misclassified, count: 1}"])

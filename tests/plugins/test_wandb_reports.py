@@ -262,12 +262,12 @@ def test_the_command_line_prints_the_url_and_opens_it(tmp_path, server, monkeypa
 
 def test_a_server_that_hangs_does_not_hold_the_process(frame, tmp_path, server):
     server.failure = "hang"
-    folder = make_run(tmp_path, bound=3)
+    folder = make_run(tmp_path, bound=1)
     start = time.monotonic()
     hung = frame("report", folder, "--wandb", env={"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}, timeout=200)
-    assert time.monotonic() - start < 120  # 3 s are the bound, the rest is Python's and W&B's start
+    assert time.monotonic() - start < 120  # 1 s is the bound, the rest is Python's and W&B's start
     assert (hung.returncode, hung.stdout) == (1, "")
-    assert hung.stderr == "error: W&B did not take the report within 3 s; try again later\n"
+    assert hung.stderr == "error: W&B did not take the report within 1 s; try again later\n"
 
 
 def test_the_command_line_writes_pages_and_opens_them(tmp_path, monkeypatch):
