@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Step = dict[str, Any]
 """One step of a pipeline: `use` names the library's class, the other keys are its arguments."""
 ADVICE = "leave it out; every transform gives uint8, 0..255, and the host normalises last (data.normalize)"
-INNER = ("transforms", "first", "second")
-"""Arguments of a transform that are steps themselves: a list of them, or one (both libraries' names for them)."""
+LISTS, ONES = ("transforms",), ("first", "second")
+"""Arguments of a transform that are steps themselves: several (OneOf, RandomApply), or one (OneOrOther)."""
 
 
 def check_pipeline(library: Library, steps: Any) -> Iterator[Problem]:
@@ -51,8 +51,11 @@ def mistakes(catalogue: Catalogue | None, steps: Iterable[tuple[str, Any]]) -> I
         if catalogue and (lacking := catalogue.lacks(name)):
             yield Problem(lacking, f"{key}.use")
         elif catalogue:
-            yield from _in_arguments(name, catalogue.entries[name], [str(one) for one in step if one != "use"], key)
+            yield from _in_arguments(name, catalogue.entries[name], [one for one in step if one != "use"], key)
         yield from mistakes(catalogue, [(f"{key}.{place}", one) for place, one in _inside(step)])
+        for inner in LISTS:
+            if not isinstance(step.get(inner), list | tuple | None):
+                yield Problem("must be a list of steps; begin each with `- `, a dash and a space", f"{key}.{inner}")
 
 
 def _is_step(value: Any) -> bool:
@@ -60,13 +63,11 @@ def _is_step(value: Any) -> bool:
 
 
 def _inside(step: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the steps inside a step (OneOf, RandomApply), each with its place in it."""
-    for inner in INNER:
-        value = step.get(inner)
-        if isinstance(value, list | tuple):
-            yield from ((f"{inner}.{index}", one) for index, one in enumerate(value))
-        elif value is not None:
-            yield inner, value
+    """Yield the steps inside a step, each with its place in it."""
+    for inner in LISTS:
+        if isinstance(steps := step.get(inner), list | tuple):
+            yield from ((f"{inner}.{index}", one) for index, one in enumerate(steps))
+    yield from ((inner, step[inner]) for inner in ONES if step.get(inner) is not None)
 
 
 def _in_arguments(name: str, entry: Entry, given: Sequence[str], key: str) -> Iterator[Problem]:
@@ -117,10 +118,8 @@ class _Builder:
         arguments = {key: value for key, value in step.items() if key != "use"}
         if arguments.get("fill") == "mean":
             arguments["fill"] = mean_pixel(self.data)
-        for inner in INNER:
-            value = arguments.get(inner)
-            if value is not None:
-                arguments[inner] = self.one(value) if isinstance(value, dict) else self.all(value)
+        arguments |= {inner: self.all(step[inner]) for inner in LISTS if step.get(inner) is not None}
+        arguments |= {inner: self.one(step[inner]) for inner in ONES if step.get(inner) is not None}
         try:
             return self.create(self.classes[step["use"]], arguments)
         except (TypeError, ValueError, AttributeError) as error:

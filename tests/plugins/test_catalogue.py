@@ -49,6 +49,8 @@ WRONG = recipe(
     "        - use: OneOrOther",
     "          first: {use: VerticalFlip, prbability: 1}",
     "          second: {p: 1}",
+    "        - {use: OneOf, transforms: {use: Blur}}",
+    "        - {use: OneOf, transforms: [Blur]}",
     "- use: torchvision",
     "  pipeline:",
     "    - {use: RandomHorizontalFlip, p: 0.5}",
@@ -69,11 +71,15 @@ MISTAKES = [
     "there is p",
     f"recipe.yaml:17: {PLACE}.0.pipeline.1.transforms.1.second: each step needs `use`, the name of a transform, "
     "as in {use: HorizontalFlip, p: 0.5}",
-    f"recipe.yaml:21: {PLACE}.1.pipeline.1.use: torchvision {version('torchvision')} has no transform 'RandomAply'; "
+    f"recipe.yaml:18: {PLACE}.0.pipeline.1.transforms.2.transforms: must be a list of steps; begin each with `- `, "
+    "a dash and a space",
+    f"recipe.yaml:19: {PLACE}.0.pipeline.1.transforms.3.transforms.0: each step needs `use`, the name of a transform, "
+    "as in {use: HorizontalFlip, p: 0.5}",
+    f"recipe.yaml:23: {PLACE}.1.pipeline.1.use: torchvision {version('torchvision')} has no transform 'RandomAply'; "
     "did you mean 'RandomApply'?",
-    f"recipe.yaml:23: {PLACE}.1.pipeline.1.transforms.0.interpolatoin: Resize has no argument 'interpolatoin'; "
+    f"recipe.yaml:25: {PLACE}.1.pipeline.1.transforms.0.interpolatoin: Resize has no argument 'interpolatoin'; "
     "did you mean 'interpolation'?",
-    f"recipe.yaml:24: {PLACE}.1.pipeline.1.transforms.1.padding: is required by Pad",
+    f"recipe.yaml:26: {PLACE}.1.pipeline.1.transforms.1.padding: is required by Pad",
 ]
 
 
@@ -102,6 +108,7 @@ class TestAllThereIs:
             for name, entry in entries.items()
         ]
         bare = [{"use": name} for name, entry in entries.items() if not entry.required]
+        bare += [{"use": "OneOrOther", "first": None, "second": None}] * ("OneOrOther" in entries)
         result = cli("validate", recipe_file(pipeline(library.distribution, *whole, *bare)).name)
         assert (result.code, result.out, result.err) == (0, "recipe.yaml: ok\n", "")
 
