@@ -21,8 +21,9 @@ from pydantic_core import to_json
 from frame import Problem, cached, suggest
 
 FORMAT = 1
-"""Counts up when `Entry`, or what is written into one, changes."""
+"""Counts up when `Entry`, what is written into one, or what a `find` returns changes."""
 PATIENCE_S = 300
+"""Seconds after which a library that is being imported counts as one that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ class Library:
 
     @property
     def full_name(self) -> str:
-        return f"{self.distribution} {self._version}".strip()
-
-    @property
-    def file_name(self) -> str:
-        return f"{self.distribution}-{self._version}-{self.kind}s-{FORMAT}"
+        """The distribution and its version, or the distribution alone where nothing says which it is."""
+        try:
+            return f"{self.distribution} {version(self.distribution)}"
+        except PackageNotFoundError:
+            return self.distribution
 
     def imported(self) -> Catalogue:
         """Return the catalogue; imports the library."""
@@ -82,21 +83,15 @@ class Library:
 
         Raises Unread.
         """
-        if not self._version:  # nothing to know it by the next time
-            return Catalogue(self.full_name, self.kind, self._ask())
-        return Catalogue(self.full_name, self.kind, cached(self.file_name, dict[str, Entry], self._ask))
+        full_name = self.full_name
+        name = f"{full_name.replace(' ', '-')}-{self.kind}s-{FORMAT}"
+        known = full_name != self.distribution  # without a version nothing tells whether what was kept is still true
+        return Catalogue(full_name, self.kind, cached(name, dict[str, Entry], self._ask) if known else self._ask())
 
     def unchecked(self, key: str, reason: Unread) -> Problem:
         """Return the warning that what stands under `key` was not compared with the library."""
         message = f"not checked against {self.full_name}, which could not be read: {reason}"
         return Problem(message, key, level="warning")
-
-    @property
-    def _version(self) -> str:
-        try:
-            return version(self.distribution)
-        except PackageNotFoundError:
-            return ""
 
     def _ask(self) -> dict[str, Entry]:
         """Let another process import the library, as this one would, and say what it has. Raises Unread."""

@@ -11,6 +11,7 @@ from textwrap import indent
 import pytest
 
 from conftest import clean_environment, on_path
+from frame_plugins._catalogue import FORMAT, Library
 from frame_plugins.albumentations_pipeline import ALBUMENTATIONS
 from frame_plugins.torchvision_models import CLASSIFIERS
 from frame_plugins.torchvision_transform import TORCHVISION
@@ -243,11 +244,21 @@ def test_a_damaged_file_is_made_anew(cli, recipe_file, other_version, tmp_path):
     recipe_file(NEW)
     other_version()
     (tmp_path / "cache" / "frame").mkdir(parents=True)
-    file = tmp_path / "cache" / "frame" / f"{ALBUMENTATIONS.file_name}.json"
+    file = tmp_path / "cache" / "frame" / f"albumentations-99.1-transforms-{FORMAT}.json"
     file.write_text('{"SoftFlip": {"arguments": 3}}')
     result = cli("validate", "recipe.yaml")
     assert (result.code, result.out, result.err) == (*OK, f"{READING}\n")
     assert set(json.loads(file.read_text())) == {"OneOf", "SoftFlip"}
+
+
+def test_what_has_no_version_is_not_kept(other_version, tmp_path):
+    other_version()
+    library = Library("of-no-distribution", "transform", ALBUMENTATIONS.find)
+    assert (
+        library.catalogue().lacks("SoftFlap")
+        == "of-no-distribution has no transform 'SoftFlap'; did you mean 'SoftFlip'?"
+    )
+    assert not (tmp_path / "cache").exists()
 
 
 def test_without_a_cache_it_is_read_once_a_process(cli, recipe_file, other_version, tmp_path):
