@@ -18,6 +18,7 @@ import pytest
 from fakes import launching
 from fakes.processor import sitecustomize as processor
 from frame.cli import main
+from frame_plugins import _catalogue, albumentations_pipeline, torchvision_models, torchvision_transform
 
 REPOSITORY = Path(__file__).parents[1]
 ARCHIVE = REPOSITORY.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
@@ -46,6 +47,30 @@ def auto_precision(request: pytest.FixtureRequest) -> None:
         os.environ[processor.VARIABLE] = precision
         os.environ.update(on_path(Path(processor.__file__).parent))
         processor.pretend()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def catalogues(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let the tests be users whose cache has catalogues of albumentations and torchvision: reading these takes seconds.
+
+    They are kept for the next time that tests run, for as long as the code that makes them is the same.
+    """
+    own = [_catalogue, albumentations_pipeline, torchvision_models, torchvision_transform]
+    code = hashlib.sha256(b"".join(Path(module.__file__).read_bytes() for module in own)).hexdigest()[:12]
+    kept = CACHE / f"catalogues-{code}"
+    kept.mkdir(parents=True, exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = str(kept)
+    with (kept / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        libraries = (
+            albumentations_pipeline.ALBUMENTATIONS,
+            torchvision_transform.TORCHVISION,
+            torchvision_models.CLASSIFIERS,
+        )
+        for library in libraries:
+            library.catalogue()
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("caches"))
+    shutil.copytree(kept / "frame", Path(os.environ["XDG_CACHE_HOME"]) / "frame")
 
 
 @pytest.fixture(scope="session")

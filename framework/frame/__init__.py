@@ -60,6 +60,7 @@ from .secrets import hide_secrets, known_secrets, names_a_secret
 from .steps import Steps
 
 if TYPE_CHECKING:
+    from .cache import cached
     from .finished import Run, load_run, run
     from .image_files import (
         IMAGE_ENDINGS,
@@ -138,6 +139,7 @@ __all__ = [
     "UserError",
     "best_of",
     "better",
+    "cached",
     "fit_image",
     "hide_secrets",
     "hookimpl",
@@ -164,6 +166,7 @@ __all__ = [
 
 
 _LATE = {
+    "cache": ("cached",),
     "finished": ("Run", "load_run", "run"),
     "image_files": (
         "IMAGE_ENDINGS",
@@ -182,7 +185,7 @@ _LATE = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs torch or PIL when it is asked for: `import frame` stays light."""
+    """Import what needs torch or PIL, or reads and writes files, when it is asked for: `import frame` stays light."""
     for module, names in _LATE.items():
         if name in names:
             return getattr(import_module(f".{module}", __name__), name)

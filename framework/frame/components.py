@@ -8,7 +8,7 @@ listing and checking a recipe stays fast. Import them inside `build`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -52,10 +52,20 @@ class Component(BaseModel):
             name for name, field in cls.model_fields.items() if METRIC in (*field.metadata, *_parts(field.annotation))
         ]
 
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> Iterable[Problem]:  # noqa: ARG003
+        """Say what is wrong with settings in themselves that their types cannot tell, or odd (level "warning").
+
+        Such as a name that an installed library does not have. settings: as the recipe has them, of whatever types:
+        what these refuse is reported already, and passed over here. `key` leads from the setting's name to the place,
+        as in `pipeline.2.use`; the host adds the section and the line. Nothing slow may be imported.
+        """
+        return ()
+
     def review(self, epochs: float) -> Iterable[Problem]:  # noqa: ARG002
         """Say what is wrong with these settings in a run of `epochs` epochs, or odd (a Problem of level "warning").
 
-        `key` is the setting's name; the host adds the section and the line.
+        `key` leads from the setting's name to the place; the host adds the section and the line.
         """
         return ()
 

@@ -20,6 +20,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Literal
 
+from .cache import cache_root
 from .errors import UserError
 from .versions import installed
 
@@ -54,7 +55,10 @@ def examine(out: Path) -> Findings:
         ("threads", _threads),
         ("W&B", _wandb),
         ("output", lambda: _folder("output", out, "choose another folder: frame run --out FOLDER", "problem")),
-        ("cache", lambda: _folder("cache", _cache(), "set XDG_CACHE_HOME to a folder that can be written", "warning")),
+        (
+            "cache",
+            lambda: _folder("cache", cache_root(), "set XDG_CACHE_HOME to a folder that can be written", "warning"),
+        ),
         ("data", _data),
         ("Graphviz", _graphviz),
         ("plugins", _plugins),
@@ -197,10 +201,6 @@ def _wandb() -> Findings:
     else:
         told = f"not logged in to {settings.base_url}; the tracker keeps its runs offline"
         yield Finding("W&B", "warning", told, f"{log_in}; `frame sync RUN` sends them later")
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _folder(subject: str, folder: Path, advice: str, if_not: Literal["warning", "problem"]) -> Findings:

@@ -46,6 +46,11 @@ class Registry(Generic[C]):
     sections: tuple[str, ...]
     entries: dict[str, Registered[C]] = field(default_factory=dict)
 
+    @property
+    def one(self) -> str:
+        """One of its components, as a sentence has it: `an optimizer`."""
+        return f"{'an' if self.kind.startswith(('a', 'e', 'o', 'lr')) else 'a'} {self.kind}"
+
     def add(self, name: str, component: type[C], origin: str, plugin: str) -> None:
         """Take a component; two of one name are an error that says where both are from."""
         if other := self.entries.get(name):

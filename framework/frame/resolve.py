@@ -83,8 +83,10 @@ def resolve(source: Source, plugins: Plugins) -> tuple[Recipe, list[Problem]]:
     values = {"name": default_name(source.path), **source.values}
     homes = _homes(values, plugins)
     outer, problems = validate(RecipeSettings, values, (), source, ("extends", "plugins"), homes)
-    check = _Check(source, plugins, homes, outer.train.epochs if outer else None, problems)
     # What is wrong inside a section is found even when the outer shape is wrong.
+    train = values.get("train")
+    alone, _ = validate(TrainSettings, {"epochs": train.get("epochs") if isinstance(train, dict) else None}, (), source)
+    check = _Check(source, plugins, homes, alone.epochs if alone else None, problems)
     data, dataset = check.data(values.get("data"))
     parts = check.parts(values)
     if not values.get("lr_finder"):
@@ -159,10 +161,10 @@ class _Check:
         self.problems += problems
         for name in registry[use].metric_fields():
             self.metric((*key, name), settings.get(name))
+        found = list(registry[use].check_settings(settings))
         if component and self.epochs:
-            for found in component.review(self.epochs):
-                at = (*key, found.key) if found.key else key
-                self.problems.append(self.source.problem(at, found.message, found.level))
+            found += component.review(self.epochs)
+        self.problems += [self.source.placed(one, key) for one in found]
         return Named(use, component) if component else None
 
     def many(self, parent: Any, key: Key, registry: Registry[C]) -> tuple[Named[C], ...]:
@@ -232,7 +234,7 @@ class _Check:
 
     def _unknown(self, node: dict[str, Any], key: Key, registry: Registry[Any]) -> Problem:
         use = node.get("use")
-        name = f"the name of {_a(registry)}"
+        name = f"the name of {registry.one}"
         if use is None and (inside := [name for name in node if name in registry]):
             message = f"is required: write {{use: {inside[0]}}}, its settings beside it"
         elif use is None and (
@@ -245,14 +247,10 @@ class _Check:
             message = f"must be {name}, got {quoted(use)}{suggest('', registry)}"
         else:
             missing = "".join(f"; {error}" for error in self.plugins.errors)  # perhaps one of these would have it
-            kinds = [_a(other) for _, other in self.plugins.registries if use in other]
+            kinds = [other.one for _, other in self.plugins.registries if use in other]
             known = f": it is {kinds[0]}{suggest('', registry)}" if kinds else suggest(use, registry)
             message = f"unknown {registry.kind} '{use}'{known}{missing}"
         return self.source.problem((*key, "use"), message)
-
-
-def _a(registry: Registry[Any]) -> str:
-    return f"{'an' if registry.kind.startswith(('a', 'e', 'o', 'lr')) else 'a'} {registry.kind}"
 
 
 def _homes(values: Mapping[str, Any], plugins: Plugins) -> dict[str, str]:

@@ -44,6 +44,10 @@ class Source:
     def problem(self, key: Key, message: str, level: Level = "error") -> Problem:
         return Problem(message, dotted(key), self.place(key), level)
 
+    def placed(self, found: Problem, key: Key) -> Problem:
+        """Return what a component found in its settings, which stand under `key`: with its whole key and its place."""
+        return self.problem((*key, *undotted(found.key)), found.message, found.level)
+
     def settle(self, defaults: Defaults = no_defaults) -> None:
         """Put what each `${...}` leads to in its place. Raises UserError that says of every dead end where it leads."""
         try:
@@ -100,6 +104,11 @@ def load_chain(
     return _overlay(load_chain(file, own_keys, find, chain, run), source, own_keys)
 
 
+def undotted(text: str) -> Key:
+    """Return the key that is written so."""
+    return tuple(int(part) if part.isdecimal() else part for part in text.split(".")) if text else ()
+
+
 def _overlay(base: Source, top: Source, own_keys: OwnKeys) -> Source:
     """Lay a recipe over the one that it extends: mappings merge, everything else replaces."""
 
@@ -152,8 +161,8 @@ def _parse(text: str) -> tuple[Key, Any]:
     if index := re.search(r"\[(\d+)\]", name):
         dots = name.replace(index[0], f".{index[1]}")
         raise ValueError(f"{quoted(text)}: entries of a list are written with dots, as in {dots}=")
-    key: Key = tuple(int(part) if part.isdecimal() else part for part in name.strip().split("."))
-    if not equals or "" in key or isinstance(key[0], int) or not name.isprintable():
+    key = undotted(name.strip())
+    if not equals or not key or "" in key or isinstance(key[0], int) or not name.isprintable():
         raise ValueError(f"{quoted(text)}: an override is written key=value, for example train.epochs=5")
     if key[0] in ("extends", "plugins"):
         raise ValueError(f"{key[0]}: belongs into the recipe's file and cannot be overridden")

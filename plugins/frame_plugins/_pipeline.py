@@ -2,69 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import ValidationError
 
 from frame import DataInfo, Image, Problem, UserError, suggest
+
+from ._catalogue import Catalogue, Entry, Library, Unread
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def _names_its_class(step: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(step.get("use"), str):
-        raise ValueError("each step needs `use`, the name of a transform, as in {use: HorizontalFlip, p: 0.5}")
-    return step
-
-
-Step = Annotated[dict[str, Any], AfterValidator(_names_its_class)]
+Step = dict[str, Any]
 """One step of a pipeline: `use` names the library's class, the other keys are its arguments."""
-
 ADVICE = "leave it out; every transform gives uint8, 0..255, and the host normalises last (data.normalize)"
+LISTS, ONES = ("transforms",), ("first", "second")
+"""Arguments of a transform that are steps themselves: several (OneOf, RandomApply), or one (OneOrOther)."""
+
+
+def check_pipeline(library: Library, steps: Any) -> Iterator[Problem]:
+    """Yield what is wrong with the names and arguments in a component's `pipeline`, without importing the library.
+
+    steps: as the recipe has them; what is no list, and in it no section, the component's own schema refuses.
+    """
+    if not isinstance(steps, list):
+        return
+    try:
+        catalogue = library.catalogue()
+    except Unread as reason:
+        yield library.unchecked("pipeline", reason)
+        catalogue = None
+    yield from mistakes(catalogue, [(f"pipeline.{index}", step) for index, step in enumerate(steps) if _is_step(step)])
+
+
+def mistakes(catalogue: Catalogue | None, steps: Iterable[tuple[str, Any]]) -> Iterator[Problem]:
+    """Yield what is wrong with the names and arguments of steps, each with its key, and of the steps inside them.
+
+    catalogue: without one, only whether each names something.
+    """
+    for key, step in steps:
+        name = step.get("use") if _is_step(step) else None
+        if not isinstance(name, str):
+            yield Problem("each step needs `use`, the name of a transform, as in {use: HorizontalFlip, p: 0.5}", key)
+            continue
+        if catalogue and (lacking := catalogue.lacks(name)):
+            yield Problem(lacking, f"{key}.use")
+        elif catalogue:
+            yield from _in_arguments(name, catalogue.entries[name], [one for one in step if one != "use"], key)
+        yield from mistakes(catalogue, [(f"{key}.{place}", one) for place, one in _inside(step)])
+        for inner in LISTS:
+            if not isinstance(step.get(inner), list | tuple | None):
+                yield Problem("must be a list of steps; begin each with `- `, a dash and a space", f"{key}.{inner}")
+
+
+def _is_step(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _inside(step: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the steps inside a step, each with its place in it."""
+    for inner in LISTS:
+        if isinstance(steps := step.get(inner), list | tuple):
+            yield from ((f"{inner}.{index}", one) for index, one in enumerate(steps))
+    yield from ((inner, step[inner]) for inner in ONES if step.get(inner) is not None)
+
+
+def _in_arguments(name: str, entry: Entry, given: Sequence[str], key: str) -> Iterator[Problem]:
+    unknown = [] if entry.takes_any else [argument for argument in given if argument not in entry.arguments]
+    free = [argument for argument in entry.arguments if argument not in given]
+    hints = {argument: suggest(argument, free or entry.arguments) for argument in unknown}
+    for argument, hint in hints.items():
+        yield Problem(f"{name} has no argument '{argument}'{hint}", f"{key}.{argument}")
+    for argument in entry.required:
+        if argument in free and not any(f"'{argument}'" in hint for hint in hints.values()):  # written wrongly
+            yield Problem(f"is required by {name}", f"{key}.{argument}")
+
+
+def build_steps(
+    library: Library, create: Callable[[type, dict[str, Any]], Any], steps: Sequence[Step], data: DataInfo
+) -> list[Any]:
+    """Create the transforms of a pipeline. create: from a class and its arguments.
+
+    Raises UserError with every mistake in names and arguments, or else with every one that the library finds.
+    """
+    keyed = [(f"pipeline.{index}", step) for index, step in enumerate(steps)]
+    if wrong := list(mistakes(library.imported(), keyed)):
+        raise UserError(wrong)
+    return _Builder(library.distribution, library.find(), create, data).all(steps)
 
 
 @dataclass(frozen=True)
-class Library:
-    """A library's transforms by name, and how one of them is created from its arguments."""
+class _Builder:
+    """Creates the transforms of steps whose names and arguments are right."""
 
-    name: str
-    classes: Mapping[str, type]
-    create: Callable[[type, dict[str, Any]], Any]
+    library: str
+    classes: Mapping[str, Callable[..., Any]]
+    create: Callable[[Any, dict[str, Any]], Any]
+    data: DataInfo
 
-    def build(self, steps: Sequence[Step], data: DataInfo) -> list[Any]:
-        """Create the transforms of `steps`. Raises UserError with every mistake in them."""
+    def all(self, steps: Sequence[Step]) -> list[Any]:
         built, problems = [], []
         for step in steps:
             try:
-                built.append(self._build_step(step, data))
+                built.append(self.one(step))
             except UserError as error:
                 problems += error.problems
         if problems:
             raise UserError(problems)
         return built
 
-    def _build_step(self, step: Step, data: DataInfo) -> Any:
-        name = step["use"]
-        if name not in self.classes:
-            raise UserError(f"{self.name}: unknown transform '{name}'{suggest(name, self.classes, list_all=False)}")
-        known = signature(self.classes[name]).parameters
+    def one(self, step: Step) -> Any:
         arguments = {key: value for key, value in step.items() if key != "use"}
-        if wrong := [key for key in arguments if key not in known]:
-            raise UserError(
-                [Problem(f"{self.name}: {name}: unknown argument '{key}'{suggest(key, known)}") for key in wrong]
-            )
         if arguments.get("fill") == "mean":
-            arguments["fill"] = mean_pixel(data)
+            arguments["fill"] = mean_pixel(self.data)
+        arguments |= {inner: self.all(step[inner]) for inner in LISTS if step.get(inner) is not None}
+        arguments |= {inner: self.one(step[inner]) for inner in ONES if step.get(inner) is not None}
         try:
-            if "transforms" in arguments:  # OneOf, RandomApply, ...: a pipeline inside the pipeline
-                arguments["transforms"] = self.build([_names_its_class(inner) for inner in step["transforms"]], data)
-            return self.create(self.classes[name], arguments)
+            return self.create(self.classes[step["use"]], arguments)
         except (TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{self.name}: {name}: {_reason(error)}") from error
+            raise UserError(f"{self.library}: {step['use']}: {_reason(error)}") from error
 
 
 @dataclass(frozen=True)

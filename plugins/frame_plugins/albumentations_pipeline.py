@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from inspect import isclass
 from random import Random
@@ -10,12 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from frame import Component, DataInfo, Image, SampleTransform, hookimpl
+from frame import Component, DataInfo, Image, Problem, SampleTransform, hookimpl
 
-from ._pipeline import Library, Pipeline, Step
+from ._catalogue import Library
+from ._pipeline import Pipeline, Step, build_steps, check_pipeline
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def _transforms() -> dict[str, type]:
+    """Return albumentations' transforms by name."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks its server for news
+    import albumentations
+    from albumentations.core.composition import BaseCompose
+    from albumentations.core.transforms_interface import BasicTransform
+
+    kinds = (BasicTransform, BaseCompose)
+    classes = {name: value for name, value in vars(albumentations).items() if isclass(value)}
+    return {name: value for name, value in classes.items() if issubclass(value, kinds) and value not in kinds}
+
+
+ALBUMENTATIONS = Library("albumentations", "transform", _transforms)
 
 
 class Albumentations(SampleTransform):
@@ -27,16 +44,14 @@ class Albumentations(SampleTransform):
     pipeline: tuple[Step, ...] = Field(min_length=1, examples=[[{"use": "HorizontalFlip", "p": 0.5}]])
     """The steps in order, each `{use: <class of albumentations>, <its arguments>}`; OneOf and its like nest."""
 
-    def build(self, data: DataInfo) -> Pipeline:
-        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks its server for news
-        import albumentations
-        from albumentations.core.composition import BaseCompose
-        from albumentations.core.transforms_interface import BasicTransform
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> Iterable[Problem]:
+        return check_pipeline(ALBUMENTATIONS, settings.get("pipeline"))
 
-        kinds = (BasicTransform, BaseCompose)
-        classes = {name: value for name, value in vars(albumentations).items() if isclass(value)}
-        transforms = {name: value for name, value in classes.items() if issubclass(value, kinds) and value not in kinds}
-        steps = Library("albumentations", transforms, _create).build(self.pipeline, data)
+    def build(self, data: DataInfo) -> Pipeline:
+        steps = build_steps(ALBUMENTATIONS, _create, self.pipeline, data)
+        import albumentations
+
         return Pipeline("albumentations", _Seeded(albumentations.Compose(steps)), steps, _alone)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frame import Component, DataInfo, ModelComponent, UserError, hookimpl, suggest
+from frame import Component, DataInfo, ModelComponent, Problem, UserError, hookimpl
+
+from ._catalogue import Library, Unread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,6 +44,16 @@ CAM_LAYERS = {
 """By the beginning of a network's name: the layers worth an activation map, one at each of its sizes."""
 
 
+def _classifiers() -> dict[str, Callable[..., Any]]:
+    """Return the functions that make torchvision's classifiers, by name."""
+    from torchvision import models
+
+    return {name: models.get_model_builder(name) for name in models.list_models(module=models)}
+
+
+CLASSIFIERS = Library("torchvision", "classifier", _classifiers)
+
+
 class TorchvisionModel(ModelComponent):
     """A classifier of torchvision.models, its last layer sized for the dataset's classes. Takes 3-channel images.
 
@@ -54,12 +66,22 @@ class TorchvisionModel(ModelComponent):
     """A local file of weights, .safetensors or a state dict in .pt or .pth; without it the weights are random. A last
     layer made for another number of classes is left out, and starts at random."""
 
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> Iterable[Problem]:
+        if not isinstance(name := settings.get("name"), str):
+            return
+        try:
+            lacking = CLASSIFIERS.catalogue().lacks(name)
+        except Unread as reason:
+            yield CLASSIFIERS.unchecked("name", reason)
+        else:
+            yield from [Problem(lacking, "name")] * bool(lacking)
+
     def build(self, data: DataInfo) -> nn.Module:
+        if lacking := CLASSIFIERS.imported().lacks(self.name):
+            raise UserError(lacking)
         from torchvision import models
 
-        names = models.list_models(module=models)
-        if self.name not in names:
-            raise UserError(f"torchvision has no classifier '{self.name}'{suggest(self.name, names, list_all=False)}")
         if data.channels != 3:
             raise UserError(f"torchvision's {self.name} takes images of 3 channels, the dataset's have {data.channels}")
         model: nn.Module = models.get_model(

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from inspect import isclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from frame import Component, DataInfo, Image, SampleTransform, hookimpl
+from frame import Component, DataInfo, Image, Problem, SampleTransform, hookimpl
 
-from ._pipeline import Library, Pipeline, Step
+from ._catalogue import Library
+from ._pipeline import Pipeline, Step, build_steps, check_pipeline
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def _transforms() -> dict[str, type]:
+    """Return torchvision's transforms by name."""
+    from torchvision.transforms import v2
+
+    classes = {name: value for name, value in vars(v2).items() if isclass(value)}
+    return {name: value for name, value in classes.items() if issubclass(value, v2.Transform) and value != v2.Transform}
+
+
+TORCHVISION = Library("torchvision", "transform", _transforms)
 
 
 class TorchvisionTransform(SampleTransform):
@@ -26,14 +39,14 @@ class TorchvisionTransform(SampleTransform):
     pipeline: tuple[Step, ...] = Field(min_length=1, examples=[[{"use": "RandomHorizontalFlip", "p": 0.5}]])
     """The steps in order, each `{use: <class of torchvision.transforms.v2>, <its arguments>}`; RandomApply nests."""
 
+    @classmethod
+    def check_settings(cls, settings: Mapping[str, Any]) -> Iterable[Problem]:
+        return check_pipeline(TORCHVISION, settings.get("pipeline"))
+
     def build(self, data: DataInfo) -> Pipeline:
+        steps = build_steps(TORCHVISION, _create, self.pipeline, data)
         from torchvision.transforms import v2
 
-        classes = {name: value for name, value in vars(v2).items() if isclass(value)}
-        transforms = {
-            name: value for name, value in classes.items() if issubclass(value, v2.Transform) and value != v2.Transform
-        }
-        steps = Library("torchvision", transforms, _create).build(self.pipeline, data)
         return Pipeline("torchvision", _Seeded(v2.Compose(steps)), steps, _alone)
 
 

@@ -37,6 +37,10 @@ LEFT_TO_VALIDATE = (
     "cannot stand after a batched transform",
     "cannot be resolved",
     "each step needs `use`",
+    "has no transform",  # nor argument, nor classifier: what the installed libraries have
+    "has no argument",
+    "has no classifier",
+    "is required by",
     "must be above start_lr",
     "nesterov needs a momentum above 0",
     "ascending",  # robustness.severities

@@ -6,7 +6,8 @@ import inspect
 import json
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
 from unittest import SkipTest
@@ -175,16 +176,23 @@ class ComponentContract:
         )
 
     def test_reviews_name_its_settings(self) -> None:
-        """`review` says what is odd about the settings in a run of so many epochs."""
+        """`check_settings` and `review` say what is wrong or odd about the settings, the latter in so many epochs."""
         component = self.make()
-        for epochs in (1, 100):
-            with doing(f"{self.name}.review({epochs})", "yield frame.Problem(message, setting)"):
-                problems = list(component.review(epochs))
+        given = {**examples(self._class()), **self.settings}
+        calls: dict[str, Callable[[], Iterable[Any]]] = {
+            "check_settings(settings)": lambda: component.check_settings(given)
+        }
+        calls |= {f"review({epochs})": partial(component.review, epochs) for epochs in (1, 100)}
+        for call, found in calls.items():
+            with doing(f"{self.name}.{call}", "yield frame.Problem(message, setting)"):
+                problems = list(found())
+            what = f"{self.name}.{call.partition('(')[0]}"
             odd = [problem for problem in problems if not isinstance(problem, Problem)]
-            require(not odd, f"{self.name}.review yields {type(odd[0]).__name__ if odd else ''}: yield frame.Problem")
-            keys = [problem.key for problem in problems if problem.key not in self._class().model_fields]
-            hint = suggest(keys[0], self._class().model_fields) if keys else ""
-            require(not keys, f"{self.name}.review names no setting with the key {keys}{hint}")
+            require(not odd, f"{what} yields {type(odd[0]).__name__ if odd else ''}: yield frame.Problem")
+            fields = self._class().model_fields
+            keys = [problem.key for problem in problems if problem.key.partition(".")[0] not in fields]
+            hint = suggest(keys[0], fields) if keys else ""
+            require(not keys, f"{what} names no setting with the key {keys}{hint}")
 
     def test_listing_it_imports_nothing_slow(self) -> None:
         """A rule for installed packages, advice for a file that a recipe names."""

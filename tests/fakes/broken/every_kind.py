@@ -88,6 +88,20 @@ class Reviewer(frame.ModelComponent):
         return net(data)
 
 
+class Checker(frame.ModelComponent):
+    """Checks a setting that it has not."""
+
+    width: int = 8
+    """Channels."""
+
+    @classmethod
+    def check_settings(cls, settings):
+        yield Problem("is odd", "widht.0")
+
+    def build(self, data):
+        return net(data)
+
+
 def fails(self, data):
     raise RuntimeError("no luck")
 
@@ -114,6 +128,7 @@ EVERY_KIND = [
     ("documented", "width of Bare has no description: write a docstring below the field", Bare),
     ("documented", "Nameless has no docstring of its own", Nameless),
     ("reviews_name_its_settings", "with the key ['widht']; did you mean 'width'?", Reviewer),
+    ("reviews_name_its_settings", "check_settings names no setting with the key ['widht.0']", Checker),
     ("same_seed_same_outcome", "does not repeat itself: [0]['head.bias'] differs", broken("ModelComponent", counts)),
     ("leaves_the_global_generators_alone", "seeds the global generator of torch", broken("ModelComponent", seeds)),
 ]
