@@ -103,8 +103,8 @@ def _render(figure: MatplotlibFigure) -> bytes:
         canvas.draw()
     finally:
         figure.set_canvas(given)
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # (H, W, 4) uint8
-    if image.getextrema()[3] == (255, 255):  # nothing shines through
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
+    if image.getchannel("A").getextrema() == (255, 255):  # nothing shines through
         image = image.convert("RGB")
     image.save(buffer, format="png", compress_level=4)
     return buffer.getvalue()

@@ -202,7 +202,8 @@ def test_the_heat_is_that_of_the_predicted_class_at_the_deepest_layer(cli, tmp_p
 
 
 def test_the_recipes_own_analyzer_makes_the_heat(cli, tmp_path):
-    run = digits_run(cli, TINY, "analyzers=[{use: confusion}, {use: grad_cam, layers: ['0'], correct: 1, misclassified: 1, overlays: 1}]")
+    grad_cam = "{use: grad_cam, layers: ['0'], correct: 1, misclassified: 1, overlays: 1}"
+    run = digits_run(cli, TINY, f"analyzers=[{{use: confusion}}, {grad_cam}]")
     digit("one.png", 0)
     assert cli("predict", run, "one.png", "--cam", "own").code == 0
     other = digits_run(cli, out="others")
