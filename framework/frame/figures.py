@@ -100,7 +100,7 @@ def _render(figure: MatplotlibFigure) -> bytes:
     given, buffer = figure.canvas, io.BytesIO()
     canvas = FigureCanvasAgg(figure)  # takes the figure's place for it
     try:
-        canvas.draw()
+        canvas.draw()  # type: ignore[no-untyped-call]
     finally:
         figure.set_canvas(given)
     image = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
