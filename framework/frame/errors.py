@@ -7,6 +7,7 @@ both without a traceback; anything else is a bug of frame or of a plugin.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,11 @@ def shown(path: Path) -> str:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path as the user typed it, `~` being the home folder; a `~name` of nobody stays."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises where there is nobody of that name
 
 
 @dataclass(frozen=True)
