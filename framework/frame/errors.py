@@ -83,10 +83,10 @@ class ComponentFailed(RunFailed):
     """A component raised what was not meant for the user, the cause of this, or returned what it must not."""
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that `word` was probably meant to be, or None."""
+def nearest(word: str, choices: Iterable[str], likeness: float = 0.5) -> str | None:
+    """Return the choice that `word` was probably meant to be, or None where none is as like it (0 to 1)."""
     lower = {choice.lower(): choice for choice in choices}
-    matches = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=likeness)
     return lower[matches[0]] if matches else None
 
 

@@ -222,4 +222,6 @@ def find_recipe(name: str, recipes: dict[str, Path], base: Path = Path()) -> Pat
         return recipes[name]
     if is_folder:
         raise UserError(f"{path} is a folder; name a recipe in it")
-    raise UserError(f"there is no recipe {path}{suggest(Path(name).stem, recipes)}")
+    with_ending = next((end for end in (".yaml", ".yml") if Path(f"{path}{end}").is_file()), None)
+    hint = f"; did you mean '{name}{with_ending}'?" if with_ending else suggest(Path(name).stem, recipes)
+    raise UserError(f"there is no recipe {path}{hint}")

@@ -72,24 +72,30 @@ def _argument(name: str) -> str:
     return name if name.isidentifier() else f"'{name}'"
 
 
+ANCHORS = "x-"
+"""Begins the keys at a file's top that are there for the anchors below them, as in files of Docker Compose."""
 RECIPE = "a recipe has data, model, loss, optimizer, train"
 
 
-def read_yaml(path: Path, holds: str = RECIPE) -> tuple[dict[str, Any], dict[Key, Place]]:
-    """Return a file's values, interpolations unresolved, and the place of each key; UserError if it is no settings.
+def read_yaml(path: Path, holds: str = RECIPE) -> tuple[dict[str, Any], dict[Key, Place], frozenset[str]]:
+    """Return a file's values, interpolations unresolved, the place of each key, and the keys at its top with anchors.
 
-    holds: what an empty file's author is told.
+    Those that begin with `x-` are left out. holds: what an empty file's author is told. Raises UserError if it is no
+    settings.
     """
     name = shown(path)
     text = _read_text(path, name)
     try:
-        node = _compose(text)
+        composer = _Composer(text)
+        node = composer.get_single_node()
         if node is None:
             raise UserError(Problem(f"is empty; {holds}", place=Place(name)))
         if not isinstance(node, yaml.MappingNode):
             raise UserError(Problem("must be a mapping of settings (key: value)", place=Place(name, _line(node))))
         values = _values(text, node, name)  # bounds what aliases add up to, and so comes before `_places`
-        return values, dict(_places(node, name))
+        node.value = [(key, value) for key, value in node.value if not key.value.startswith(ANCHORS)]
+        values = {key: value for key, value in values.items() if not key.startswith(ANCHORS)}
+        return values, dict(_places(node, name)), frozenset(composer.anchored)
     except NOT_YAML as error:
         message, line = mistake(error, text)
         raise UserError(Problem(message, place=Place(name, line))) from error
@@ -150,6 +156,13 @@ class _Composer(yaml.SafeLoader):
     """Composes nodes, and refuses what no recipe needs: hundreds of levels, tags, a key twice, half characters."""
 
     depth = 0
+    section = ""
+    """The key at the top that is being composed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.anchored: set[str] = set()
+        """The keys at the top that have an anchor at or below them."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -159,6 +172,10 @@ class _Composer(yaml.SafeLoader):
             raise _refusal("half of a surrogate pair is no character", event)
         if self.depth > MAX_DEPTH:
             raise _refusal(f"more than {MAX_DEPTH} levels", event)
+        if self.depth == 1 and isinstance(index, yaml.ScalarNode):
+            self.section = index.value
+        if not isinstance(event, yaml.AliasEvent) and getattr(event, "anchor", None):
+            self.anchored.add(self.section)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
