@@ -187,6 +187,8 @@ class TestWeights:
             self.load(tmp_path / "none.pt")
         with pytest.raises(UserError, match=r"none\.safetensors cannot be read: .*No such file"):
             self.load(tmp_path / "none.safetensors")
+        with pytest.raises(UserError, match=r"~nobody-here/none\.pt cannot be read: .*No such file"):
+            self.load(Path("~nobody-here/none.pt"))
         for ending in (".pt", ".safetensors"):
             broken = tmp_path / f"broken{ending}"
             broken.write_bytes(b"not weights")
