@@ -20,7 +20,7 @@ from .data_checks import check_as_promised, refuse_unread
 from .device import Backend, choose_backend
 from .distributed import ALONE, World
 from .engine import Answer, Loss
-from .errors import UserError
+from .errors import UserError, expanded
 from .faults import faults_explained
 from .loader import Normalize, Pipeline, scale
 from .randomness import epoch_order, rng_untouched
@@ -66,7 +66,7 @@ class Network:
 
 def data_root(recipe: Recipe) -> Path:
     """Return the folder of the data: the recipe's, else that of FRAME_DATA_DIR, else `data`."""
-    return Path(recipe.data.root or os.environ.get("FRAME_DATA_DIR") or "data").expanduser()
+    return expanded(recipe.data.root or os.environ.get("FRAME_DATA_DIR") or "data")
 
 
 def load_data(recipe: Recipe) -> DataSplits:

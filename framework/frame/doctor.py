@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from .cache import cache_root
-from .errors import UserError
+from .errors import UserError, expanded
 from .versions import installed
 
 GIB = 2**30
@@ -205,7 +205,7 @@ def _wandb() -> Findings:
 
 def _folder(subject: str, folder: Path, advice: str, if_not: Literal["warning", "problem"]) -> Findings:
     """Write into the folder, or where it would be made, and look how much room is left."""
-    folder = folder.expanduser().absolute()
+    folder = expanded(folder).absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -223,7 +223,7 @@ def _folder(subject: str, folder: Path, advice: str, if_not: Literal["warning", 
 def _data() -> Findings:
     """Look for CIFAR-10 where its dataset will: in the data root and in the folder `cifar10` in it."""
     variable = os.environ.get("FRAME_DATA_DIR")
-    root = Path(variable or "data").expanduser()
+    root = expanded(variable or "data")
     set_it = "set FRAME_DATA_DIR to the folder of the data, or data.root in a recipe"
     if variable and not root.is_dir():
         yield Finding("data", "problem", f"FRAME_DATA_DIR is {variable}, which is no folder", set_it)

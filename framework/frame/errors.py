@@ -7,6 +7,7 @@ both without a traceback; anything else is a bug of frame or of a plugin.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,11 @@ def shown(path: Path) -> str:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path as the user typed it, `~` being the home folder; a `~name` of nobody stays."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises where there is nobody of that name
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,10 @@ class ComponentFailed(RunFailed):
     """A component raised what was not meant for the user, the cause of this, or returned what it must not."""
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that `word` was probably meant to be, or None."""
+def nearest(word: str, choices: Iterable[str], likeness: float = 0.5) -> str | None:
+    """Return the choice that `word` was probably meant to be, or None where none is as like it (0 to 1)."""
     lower = {choice.lower(): choice for choice in choices}
-    matches = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=likeness)
     return lower[matches[0]] if matches else None
 
 

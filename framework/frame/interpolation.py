@@ -30,6 +30,12 @@ NOT_YET, DEFAULTS = "${not_yet:}", "defaults"
 MAX_TEXT, MAX_LINKS, NODE = 1_000_000, 40, 100
 TOO_LONG = "what it leads to adds up to far more than a recipe"
 TOO_FAR = "the values it leads to lead on to too many others"
+EITHER = "${train.epochs} or ${oc.env:NAME,default}"
+EXAMPLES = {  # by OmegaConf's function
+    "decode": "${oc.decode:${oc.env:NAME}}",
+    "env": "${oc.env:NAME,default}",
+    "select": "${oc.select:train.epochs,default}",
+}
 WHOLE = "write the whole key, as in ${train.epochs}"
 BROKEN = (OmegaConfBaseException, RecursionError)
 PART = r"[^\s.:,\[\]{}$'\"\\]+"
@@ -213,10 +219,16 @@ def _dead_end(error: Exception, no_key: Callable[[str], str]) -> str:
         reason = wrapped[1]
     if isinstance(error, InterpolationKeyError) and (wanted := re.search(r"'([^']+)'", reason)):
         reason = no_key(wanted[1])
+    elif call := re.match(r"(\w+)\(\) (missing|takes|got)", reason):
+        amount = "nothing" if call[2] == "missing" else "too much"
+        reason = f"it is given {amount}; write {EXAMPLES.get(call[1], EITHER)}"
+    elif str(error).startswith(("GrammarParseError", "AssertionError")):
+        why = "it is empty, or ends too early" if re.search("<EOF>|WS", reason) else "a text in it needs quotes"
+        reason = f"oc.decode cannot read what it is given: {why}"
     elif variable := re.search(r"Environment variable '(.+)' not found", reason):
         reason = f"{reason}; set it, or write ${{oc.env:{variable[1]},a default}}"
     elif reason.startswith("Unsupported interpolation type"):
-        reason = f"{reason}; write ${{train.epochs}} or ${{oc.env:NAME,default}}"
+        reason = f"{reason}; write {EITHER}"
     return f"cannot be resolved: {reason}"
 
 
@@ -227,6 +239,8 @@ def _no_key(wanted: str, key: Key, names: Iterable[str], defaults: Mapping[Key, 
     if absolute in defaults:
         only_written = "`use` needs a value that is written"
         return f"{name} has its default; {only_written if key[-1] == 'use' else WHOLE}"
+    if name in names:
+        return f"it has more dots than there are sections around it; write ${{{name}}}"
     near = nearest(name, names)
     hint = f"did you mean '{near}'?" if near else WHOLE
     return f"there is no key '{name}'; {hint}"

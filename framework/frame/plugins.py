@@ -21,7 +21,7 @@ from types import ModuleType
 import pluggy
 
 from . import hookspecs
-from .errors import Place, Problem, UserError, suggest
+from .errors import Place, Problem, UserError, expanded, suggest
 from .offers import BadOffer, Offer, api_fault, ask
 from .plugin_files import PluginFile, import_plugin, read_plugin
 from .registry import Registries, clash
@@ -46,7 +46,7 @@ class PluginRef:
 
     @property
     def file(self) -> Path | None:
-        return (self.base / self.name).resolve() if self.name.endswith(".py") else None
+        return (self.base / expanded(self.name)).resolve() if self.name.endswith(".py") else None
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def _written_api(file: str) -> int | None:
 
 def find_recipe(name: str, recipes: dict[str, Path], base: Path = Path()) -> Path:
     """Return the file of a recipe given by path (from the folder `base`) or by the name of a shipped one."""
-    path = base / name
+    path = base / expanded(name)
     try:
         is_file, is_folder = path.is_file(), path.is_dir()
     except OSError as error:  # a name that is too long, or a folder that may not be looked into
@@ -222,4 +222,6 @@ def find_recipe(name: str, recipes: dict[str, Path], base: Path = Path()) -> Pat
         return recipes[name]
     if is_folder:
         raise UserError(f"{path} is a folder; name a recipe in it")
-    raise UserError(f"there is no recipe {path}{suggest(Path(name).stem, recipes)}")
+    with_ending = next((end for end in (".yaml", ".yml") if Path(f"{path}{end}").is_file()), None)
+    hint = f"; did you mean '{name}{with_ending}'?" if with_ending else suggest(Path(name).stem, recipes)
+    raise UserError(f"there is no recipe {path}{hint}")

@@ -4,7 +4,8 @@ Draft-07, which every reader of schemas knows, in three layers, since a recipe m
 
 - the root: every key, and the settings of the component that a section names under `use`;
 - `known`, unless the recipe has `plugins` of its own: a section names one of the installed components;
-- `complete`, unless the recipe `extends` another one, which may say the rest: nothing that is required is missing.
+- `complete`, unless the recipe `extends` another one, or has keys with dots, which may say the rest: nothing that is
+  required is missing.
 
 Any value may be an interpolation, `${...}`. What takes more than one value to judge (the order of transforms, `auto`
 without an LR finder), and what a component checks in Python, is left to `frame validate`. Imports no torch.
@@ -35,6 +36,12 @@ OWN: dict[str, type[BaseModel]] = {"train": TrainSettings, "checkpoint": Checkpo
 EXTENDS = "The recipe that this one lays itself over: a file, relative to this one, or the name of a shipped recipe."
 PLUGINS = "Plugins of the recipe's own: module names, or files such as ./my_model.py, relative to the recipe."
 
+CHANGED = r"^[^.]+\."
+CHANGES = "Puts a value at a key, as an override does: analyzers.1.count: 9. `frame validate` checks it."
+ANCHORED = "Holds YAML anchors; nothing else of it is read."
+PARTIAL = {"anyOf": [{"required": ["extends"]}, {"not": {"propertyNames": {"not": {"pattern": CHANGED}}}}]}
+"""A recipe that extends another one or has keys with dots: these may give what its sections lack."""
+
 INTERPOLATION = {"type": "string", "pattern": r"\$\{"}
 WORDS = {"array": "a list", "boolean": "true or false", "integer": "an integer", "number": "a number"}
 SECTION = "must be a section of settings; one that names a component is written {use: NAME}"
@@ -60,13 +67,14 @@ def recipe_schema(plugins: Plugins) -> Schema:
         "description": "A recipe of frame: what is trained, on what, how long, and what is looked at afterwards.",
         "type": "object",
         "properties": layers.root,
+        "patternProperties": {"^x-": {"description": ANCHORED}, CHANGED: {"description": CHANGES}},
         "additionalProperties": False,
         "allOf": [
             {
                 "if": {"required": ["plugins"], "properties": {"plugins": {"minItems": 1}}},
                 "else": {"properties": layers.known},
             },
-            {"if": {"required": ["extends"]}, "else": {"required": required, "properties": layers.complete}},
+            {"if": PARTIAL, "else": {"required": required, "properties": layers.complete}},
         ],
         "definitions": layers.definitions,
     }

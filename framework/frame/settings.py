@@ -60,7 +60,7 @@ class DataSettings(Settings):
     """`data`: what is loaded and how it becomes batches. The dataset's own settings stand beside these."""
 
     root: str | None = None
-    """Folder of the data; FRAME_DATA_DIR or `data` when not given."""
+    """Folder of the data (`~` is the home folder); FRAME_DATA_DIR or `data` when not given."""
     batch_size: int = Field(default=128, gt=0)
     """Images of a training batch; where several processes train, of all of them together."""
     eval_batch_size: int = Field(default=500, gt=0)

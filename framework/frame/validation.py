@@ -11,11 +11,13 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from .errors import Problem, suggest
+from .errors import Problem, nearest, suggest
 from .source import Source
 from .yamlfile import Key, quoted
 
 M = TypeVar("M", bound=BaseModel)
+MISSPELT = 0.8
+"""How like a setting's name a key is that was meant to be it, rather than a name of the author's own."""
 
 WORDING = (  # pydantic's words -> those of a recipe's author
     (r"^(Value error|Assertion failed), ", ""),
@@ -58,7 +60,7 @@ def validate(
         deepest = [at for at in found if not any(other[: len(at)] == at != other for other in found)]
         names = {at: [*_fields(model, at[:-1]), *(siblings if len(at) == 1 else ())] for at in deepest}
         return None, [
-            source.problem(key + at, _unknown(str(at[-1]), names[at], elsewhere))
+            source.problem(key + at, _unknown(key + at, names[at], elsewhere, source))
             if found[at][0]["type"] == "extra_forbidden"
             else source.problem(key + at, _message(at, found[at], model))
             for at in deepest
@@ -97,8 +99,10 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(argument)
 
 
-def _unknown(name: str, names: Iterable[str], elsewhere: Mapping[str, str]) -> str:
-    known = list(names)
+def _unknown(key: Key, names: Iterable[str], elsewhere: Mapping[str, str], source: Source) -> str:
+    name, known = str(key[-1]), list(names)
+    if len(key) == 1 and name in source.anchored and not nearest(name, known, MISSPELT):
+        return f"unknown setting; a key that only holds anchors begins with x-, as in x-{name}"
     if (run_together := re.fullmatch(r"(\w+) ?[:= ] ?(\S.*)", name)) and run_together[1] in known:
         return f"unknown setting; write '{run_together[1]}: {run_together[2]}', with a colon and a space"
     if name in elsewhere:

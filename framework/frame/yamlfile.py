@@ -16,38 +16,15 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
-from yaml.reader import ReaderError
 
 from .errors import Place, Problem, UserError, shown
 from .secrets import hide_secrets, known_secrets
+from .yaml_errors import Surprise, mistake, not_interpolated
 
 Key = tuple[str | int, ...]
 MAX_BYTES, MAX_DEPTH, MAX_DIGITS = 100_000, 40, 400
 TAGS = "tag:yaml.org,2002:"
 TEXT, NUMBER, FLOAT, MERGE = f"{TAGS}str", f"{TAGS}int", f"{TAGS}float", f"{TAGS}merge"
-NO_INTERPOLATION = "is no valid interpolation; write ${train.epochs} or ${oc.env:NAME,default}"
-LINE_END = "\r\n|[\r\n\x85\u2028\u2029]"
-INDENTED = "this line is indented unlike those that it belongs to"
-WORDING = (  # YAML's words, those of a recipe's author, whether they are about the end of the text (or its beginning)
-    (r"found character '\\t'", "a tab; YAML is indented with spaces", True),
-    (r"found character '(.)' that cannot start", r"a text that begins with \1 needs quotes", True),
-    (r"expected alphabetic or numeric character", "a text that begins with * or & needs quotes", True),
-    (r"found undefined alias '(.*)'", r"*\1 stands for an earlier &\1, and there is none; for text, use quotes", True),
-    (r"expected <block end>, but found '([}\]])'", r"a \1 without its opening bracket", True),
-    (r"expected <block end>, but found '<scalar>'", "nothing can stand after the closing quote", True),
-    (r"expected <block end>, but found", INDENTED, True),
-    (r"found unexpected ':'", "a `:` without a value; write null, or leave the key out", True),
-    (r"found unexpected end of stream", "the quote that begins here is not closed", False),
-    (r"could not find expected ':'", "there is no `: ` (a colon and a space) after this key", False),
-    (r"but found another document", "a second document begins here (---); a recipe is one", True),
-    (r"sequence entries are not allowed", "`- ` begins an entry of a list, on a line of its own", True),
-    (r"expected the node content, but found (.*)", r"a value is missing before \1; ??? and the like need quotes", True),
-    (
-        r"(?:found unknown escape character|expected escape sequence)",
-        r"\\ has a meaning in double quotes; use single ones",
-        True,
-    ),
-)
 NOT_YAML = (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError)
 
 
@@ -95,26 +72,32 @@ def _argument(name: str) -> str:
     return name if name.isidentifier() else f"'{name}'"
 
 
+ANCHORS = "x-"
+"""Begins the keys at a file's top that are there for the anchors below them, as in files of Docker Compose."""
 RECIPE = "a recipe has data, model, loss, optimizer, train"
 
 
-def read_yaml(path: Path, holds: str = RECIPE) -> tuple[dict[str, Any], dict[Key, Place]]:
-    """Return a file's values, interpolations unresolved, and the place of each key; UserError if it is no settings.
+def read_yaml(path: Path, holds: str = RECIPE) -> tuple[dict[str, Any], dict[Key, Place], frozenset[str]]:
+    """Return a file's values, interpolations unresolved, the place of each key, and the keys at its top with anchors.
 
-    holds: what an empty file's author is told.
+    Those that begin with `x-` are left out. holds: what an empty file's author is told. Raises UserError if it is no
+    settings.
     """
     name = shown(path)
     text = _read_text(path, name)
     try:
-        node = _compose(text)
+        composer = _Composer(text)
+        node = composer.get_single_node()
         if node is None:
             raise UserError(Problem(f"is empty; {holds}", place=Place(name)))
         if not isinstance(node, yaml.MappingNode):
             raise UserError(Problem("must be a mapping of settings (key: value)", place=Place(name, _line(node))))
         values = _values(text, node, name)  # bounds what aliases add up to, and so comes before `_places`
-        return values, dict(_places(node, name))
+        node.value = [(key, value) for key, value in node.value if not key.value.startswith(ANCHORS)]
+        values = {key: value for key, value in values.items() if not key.startswith(ANCHORS)}
+        return values, dict(_places(node, name)), frozenset(composer.anchored)
     except NOT_YAML as error:
-        message, line = _mistake(error, text)
+        message, line = mistake(error, text)
         raise UserError(Problem(message, place=Place(name, line))) from error
 
 
@@ -124,7 +107,7 @@ def _values(text: str, node: yaml.Node, name: str) -> dict[str, Any]:
     except GrammarParseError as error:
         written = {_full(key): (key, place) for key, place in _places(node, name)}
         key, place = written.get(str(error.full_key), ((), Place(name)))
-        raise UserError(Problem(NO_INTERPOLATION, dotted(key), place)) from error
+        raise UserError(Problem(not_interpolated(error), dotted(key), place)) from error
 
 
 def read_value(text: str) -> Any:
@@ -133,9 +116,9 @@ def read_value(text: str) -> Any:
         _compose(text)
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[call-overload, index]
     except GrammarParseError as error:
-        raise ValueError(NO_INTERPOLATION) from error
+        raise ValueError(not_interpolated(error)) from error
     except NOT_YAML as error:
-        raise ValueError(_mistake(error, text)[0]) from error
+        raise ValueError(mistake(error, text)[0]) from error
     _refuse_what_is_lost(text)
     return value
 
@@ -173,6 +156,13 @@ class _Composer(yaml.SafeLoader):
     """Composes nodes, and refuses what no recipe needs: hundreds of levels, tags, a key twice, half characters."""
 
     depth = 0
+    section = ""
+    """The key at the top that is being composed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.anchored: set[str] = set()
+        """The keys at the top that have an anchor at or below them."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -182,6 +172,10 @@ class _Composer(yaml.SafeLoader):
             raise _refusal("half of a surrogate pair is no character", event)
         if self.depth > MAX_DEPTH:
             raise _refusal(f"more than {MAX_DEPTH} levels", event)
+        if self.depth == 1 and isinstance(index, yaml.ScalarNode):
+            self.section = index.value
+        if not isinstance(event, yaml.AliasEvent) and getattr(event, "anchor", None):
+            self.anchored.add(self.section)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -190,7 +184,7 @@ class _Composer(yaml.SafeLoader):
                 raise _refusal(f"a number of {len(node.value):,} characters", event)  # Python cannot write it out
             is_key = parent is not None and index is None  # must be text, and is told so
             if node.tag in (NUMBER, FLOAT) and not is_key and (meaning := _hidden_base(node.value)):
-                raise _Surprise(None, None, meaning, event.start_mark)
+                raise Surprise(None, None, meaning, event.start_mark)
             if event.anchor and event.implicit[0] and not node.value:
                 raise _refusal(
                     f"&{event.anchor} marks the value behind it, and there is none; text needs quotes", event
@@ -215,10 +209,6 @@ class _Composer(yaml.SafeLoader):
 
 # OmegaConf reads 1e3 as a number, plain YAML 1.1 as text.
 _Composer.add_implicit_resolver(f"{TAGS}float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789"))
-
-
-class _Surprise(yaml.MarkedYAMLError):
-    """A value that YAML takes for something else than its author."""
 
 
 def _hidden_base(number: str) -> str | None:
@@ -256,41 +246,6 @@ def _places(node: yaml.Node, name: str, key: Key = ()) -> Iterator[tuple[Key, Pl
     for part, written, value in children:
         yield (*key, part), Place(name, _line(written))
         yield from _places(value, name, (*key, part))
-
-
-def _mistake(error: Exception, text: str) -> tuple[str, int | None]:
-    """Say in a line what YAML or OmegaConf found wrong with `text`, and in which of its lines."""
-    reason, line = str(error).partition("\n")[0], None
-    if isinstance(error, yaml.MarkedYAMLError):
-        reason, mark = _in_plain_words(error, re.split(LINE_END, text))
-        line = mark.line + 1 if mark else None
-    elif isinstance(error, ReaderError):
-        line = text.count("\n", 0, error.position) + 1
-        reason = f"the character U+{ord(text[error.position]):04X} is not allowed in it"
-    return f"is {'ambiguous' if isinstance(error, _Surprise) else 'not valid YAML'}: {reason}", line
-
-
-def _in_plain_words(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[str, Any]:
-    """Return what is wrong in words of a recipe's author, and where: at the end of a text, where it began."""
-    at, began = error.problem_mark or error.context_mark, error.context_mark or error.problem_mark
-    reason = (error.problem or error.context or "").partition(". See ")[0]
-    here = lines[at.line] if at and at.line < len(lines) else ""
-    if bracket := re.fullmatch(r"expected ',' or '(.)', but got (.*)", reason):
-        opening = {"}": "{", "]": "["}[bracket[1]]
-        if "${" in here:
-            return 'inside { } or [ ], an interpolation needs quotes: "${train.epochs}"', at
-        if bracket[2] == "'<stream end>'":
-            return f"the {opening} is not closed", began
-        first = began.line + 1 if began else 1
-        return f"a comma or {bracket[1]} is missing before this, for the {opening} of line {first}", at
-    if reason == "mapping values are not allowed here":
-        if re.match(r"\s*(- +)*[^\s:]+: .*:(\s|$)", here):
-            return "there are two `: ` in this line; write a section as {key: value}, or put the text in quotes", at
-        return "the line before it is no `key: value`, or this line is indented further than that one", at
-    for pattern, words, at_its_end in WORDING:
-        if re.match(pattern, reason):
-            return re.sub(f"{pattern}.*", words, reason), at if at_its_end else began
-    return reason, at
 
 
 def _full(key: Key) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -63,8 +64,8 @@ class TorchvisionModel(ModelComponent):
     name: str = "resnet18"
     """Name of the network, as torchvision.models.list_models() has it."""
     weights: Path | None = None
-    """A local file of weights, .safetensors or a state dict in .pt or .pth; without it the weights are random. A last
-    layer made for another number of classes is left out, and starts at random."""
+    """A local file of weights (`~` is the home folder), .safetensors or a state dict in .pt or .pth; without it the
+    weights are random. A last layer made for another number of classes is left out, and starts at random."""
 
     @classmethod
     def check_settings(cls, settings: Mapping[str, Any]) -> Iterable[Problem]:
@@ -88,7 +89,8 @@ class TorchvisionModel(ModelComponent):
             self.name, num_classes=data.num_classes, **BUILD_ARGUMENTS.get(self.name, {})
         )
         if self.weights:
-            load_weights(model, read_weights(self.weights), self.weights)
+            path = Path(os.path.expanduser(self.weights))  # noqa: PTH111 - a `~` that names nobody stays
+            load_weights(model, read_weights(path), path)
         return model
 
     def cam_layers(self) -> Sequence[str]:

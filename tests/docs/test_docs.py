@@ -64,7 +64,7 @@ def test_every_setting_of_the_host_is_documented_with_its_default(key, field):
 
 def test_no_setting_is_documented_that_does_not_exist():
     variables = {"FRAME_DATA_DIR", "FRAME_DISABLE_PLUGINS", "FRAME_STRICT_PLUGINS"}
-    known = {key for key, _ in FIELDS} | {"extends", "plugins"} | variables
+    known = {key for key, _ in FIELDS} | {"extends", "x-...", "plugins"} | variables
     assert set(rows(DOCS["recipes"])) == known
 
 
@@ -125,9 +125,9 @@ def test_links_between_pages_lead_somewhere():
 
 @pytest.fixture
 def examples(tmp_path):
-    """A folder with the files that README and the page on plugins show, beside the shipped recipes."""
+    """A folder with the files that README and the pages on plugins and recipes show, beside the shipped recipes."""
     shutil.copytree(REPOSITORY / "recipes", tmp_path / "recipes")
-    for name, content in (blocks(README) | blocks(DOCS["plugins"])).items():
+    for name, content in (blocks(README) | blocks(DOCS["plugins"]) | blocks(DOCS["recipes"])).items():
         (tmp_path / name).write_text(content)
     return tmp_path
 
@@ -140,7 +140,7 @@ def commands(text):
 SHOWN = commands(README + DOCS["recipes"] + DOCS["reports"])
 
 
-@pytest.mark.parametrize("arguments", [*SHOWN, "my_longer.yaml"])
+@pytest.mark.parametrize("arguments", [*SHOWN, "my_longer.yaml", " ".join(blocks(DOCS["recipes"]))])
 def test_commands_as_shown_are_valid(arguments, examples, frame):
     done = frame("validate", *shlex.split(arguments), cwd=examples)
     assert done.stdout.endswith(": ok\n"), done.stderr

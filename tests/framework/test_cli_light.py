@@ -137,9 +137,12 @@ def test_one_kind_is_listed_alone(cli):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["list", "optimizer"], "there is no kind 'optimizer'; did you mean 'optimizers'?"),
+        (["list", "optimizr"], "there is no kind 'optimizr'; did you mean 'optimizers'?"),
         (["show", "model/custom_resnt"], "there is no component 'model/custom_resnt'; did you mean 'model/custom_resnet'?"),
-        (["show", "models/custom_resnet"], "there is no component 'models/custom_resnet'; did you mean 'model/custom_resnet'?"),
+        (["show", "models/custom_resnt"], "there is no component 'models/custom_resnt'; did you mean 'model/custom_resnet'?"),
+        (["show", "losses"], "there is no component 'losses'; there is loss/cross_entropy"),
+        (["show", "lr_finder"], "there is no component 'lr_finder'; there is lr_finder/lr_range_test"),
+        (["show", "adam"], "there is no component 'adam'; there is optimizer/adam"),
         (["show", "custom_resnet"], "there is no component 'custom_resnet'; did you mean 'model/custom_resnet'?"),
         (["show", "?"], "there is no component '?'; `frame list` shows all there are"),
         (["validate", "quickstrat"], "there is no recipe quickstrat; did you mean 'quickstart'?"),

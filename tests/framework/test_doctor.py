@@ -91,9 +91,10 @@ class TestData:
             f"no CIFAR-10 in {tmp_path / 'data'}; the first run that needs it downloads it there (170 MB)"
         )
 
-    def test_a_variable_that_leads_nowhere(self, look):
-        found = look(FRAME_DATA_DIR="/no/such/folder")["data"]
-        assert (found.state, found.message) == ("problem", "FRAME_DATA_DIR is /no/such/folder, which is no folder")
+    @pytest.mark.parametrize("folder", ["/no/such/folder", "~nobody-here/data"])
+    def test_a_variable_that_leads_nowhere(self, look, folder):
+        found = look(FRAME_DATA_DIR=folder)["data"]
+        assert (found.state, found.message) == ("problem", f"FRAME_DATA_DIR is {folder}, which is no folder")
 
 
 class TestWandb:

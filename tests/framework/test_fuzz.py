@@ -101,14 +101,30 @@ def damaged(draw: st.DrawFn) -> bytes:
 def extending(draw: st.DrawFn) -> dict[str, bytes]:
     """Recipes that extend each other, or what is none, and name plugins."""
     names = st.sampled_from(
-        ["recipe.yaml", "b.yaml", "c", "folder", "quickstart", "../b.yaml", "", None, 3, "b.yaml/x"]
+        [
+            "recipe.yaml",
+            "b.yaml",
+            "c",
+            "${oc.env:NOT_SET,c}",
+            "${x}",
+            "~/c",
+            "folder",
+            "quickstart",
+            "../b.yaml",
+            "",
+            None,
+            3,
+            "b.yaml/x",
+        ]
     )
     plugins = st.lists(st.sampled_from(["./p.py", "b.yaml", "no_such_module", "no.such", "", ".", "..", 3, None, "no\0", "./no.py", "é é"]), max_size=2)  # fmt: skip
     parts = st.sampled_from([*RECIPE.items(), ("optimizer", {"use": "sgd"}), ("data", None), ("train", [1])])
+    dotted = st.sampled_from(["analyzers.0.count", "analyzers.1", "optimizer.use", "train.epochs", "a..b", "x-a", "x-b.c", "data.train_transforms.1.use", "name.0", "plugins.0", "."])  # fmt: skip
     files = {}
     for name in ("recipe.yaml", "b.yaml", "c"):
         some = dict(draw(st.lists(parts, max_size=9)))
         some |= draw(st.fixed_dictionaries({}, optional={"extends": names, "plugins": plugins | values}))
+        some |= draw(st.dictionaries(dotted, values, max_size=2))
         files[name] = in_bytes(yaml.dump(some))
     return files | {
         "p.py": draw(st.sampled_from([b"", b"import frame\n", b"1 / 0", b"(", b"\x00", b"\xff", b"raise SystemExit"]))

@@ -144,6 +144,14 @@ class TestInstalled:
         ):
             load_plugins()
 
+    def test_a_recipe_that_extends_what_a_variable_names_is_copied_as_it_is(self, install, cli, tmp_path):
+        (tmp_path / "recipes").mkdir()
+        (tmp_path / "recipes/mine.yaml").write_text("extends: ${oc.env:PROBE_BASE,quickstart}\n")
+        install("its-recipes", f"{HOOK}\ndef frame_recipes(): return {str(tmp_path / 'recipes')!r}\n")
+        assert cli("init", "mine").code == 0
+        assert (tmp_path / "mine.yaml").read_text().endswith("\nextends: ${oc.env:PROBE_BASE,quickstart}\n")
+        assert cli("validate", "mine.yaml").out == "mine.yaml: ok\n"
+
     def test_plugins_of_one_name_from_two_distributions_both_count(self, install):
         install("name-sake", model("name_sake_net"), name="digits")
         plugins = load_plugins()

@@ -36,6 +36,7 @@ LEFT_TO_VALIDATE = (
     "is auto, and the recipe has no lr_finder",
     "cannot stand after a batched transform",
     "cannot be resolved",
+    "optimizer.lrr: ",  # a key with dots
     "each step needs `use`",
     "has no transform",  # nor argument, nor classifier: what the installed libraries have
     "has no argument",
@@ -138,6 +139,7 @@ RIGHT = [
     ("quickstart", ("plugins", [])),
     ("s10_resnet", ("checkpoint", GONE), ("trackers", [{"use": "wandb", "tags": ["a", "b"], "notes": None}])),
     ("s10_resnet_original", ("extends", "s10_resnet")),
+    ("quickstart", ("x-anchors", {"any": ["thing"]})),
 ]
 WRONG = [
     # unknown keys
@@ -228,6 +230,14 @@ def test_wrong_recipes_are_refused_by_both(agree, validator, case):
     values = changed(*case)
     assert not agree(values)
     assert not validator.is_valid(values)  # none of these is left to `frame validate`
+
+
+def test_keys_with_dots_may_give_what_sections_lack(agree, validator):
+    assert agree(changed("quickstart", ("train", GONE)) | {"train.epochs": 2, "analyzers.0.time_limit_s": 9})
+    assert agree({"extends": "quickstart", "optimizer.lr": "${seed}", "x-": [1]})
+    assert not agree(shipped("quickstart") | {"optimizer.lrr": 1})
+    assert validator.is_valid({"optimizer.lrr": 1})
+    assert not agree({"extends": "quickstart", "x": 1})
 
 
 def leaves(node, key=""):

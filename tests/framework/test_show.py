@@ -50,6 +50,14 @@ def test_an_example_can_be_pasted(cli, recipe_file, component):
         assert (result.code, result.out) == (0, "recipe.yaml: ok\n"), result.err
 
 
+def test_kinds_are_named_in_the_singular_and_in_the_plural(cli):
+    for name, registry in load_plugins().registries:
+        one = f"{name}/{next(iter(registry))}"
+        assert cli("list", registry.kind).out == cli("list", name).out
+        assert cli("show", one).out == cli("show", one.replace(name, registry.kind, 1)).out
+    assert cli("list", "recipe").out == cli("list", "recipes").out
+
+
 def test_where_a_component_is_from_and_where_it_belongs(cli):
     shown = cli("show", "transform/cutout").out
     assert (

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from frame import UserError
-from frame.resolve import load_recipe
+from frame.build import data_root
+from frame.resolve import load_recipe, read_recipe
 from frame.source import read_source
 from frame.yamlfile import MAX_BYTES
 
@@ -103,6 +104,75 @@ class TestExtends:
         top = write(top="extends: base.yaml\noptimizer: {use: adam, lr: 0.1}\n")
         assert load_recipe(str(top)).source.values["optimizer"] == {"use": "adam", "lr": 0.1, "eps": 1e-7}
 
+    def test_a_key_with_dots_is_an_override_in_the_file(self, write):
+        write(base=RECIPE)
+        top = write(
+            top="""\
+extends: base.yaml
+optimizer.lr: 0.5
+optimizer.use: sgd
+analyzers.1.count: 4
+analyzers.2: {use: misclassified}
+analyzers.3.use: curves
+model: {use: custom_resnet}
+model.widths.0: 8
+"""
+        )
+        loaded = load_recipe(str(top))
+        assert loaded.source.values["optimizer"] == {"use": "sgd", "lr": 0.5}
+        assert loaded.source.values["analyzers"] == [
+            {"use": "confusion"}, {"use": "correct", "count": 4}, {"use": "misclassified"}, {"use": "curves"},
+        ]  # fmt: skip
+        assert loaded.recipe.model.component.widths == (8, 32, 64, 128)
+        assert told(loaded) == []
+        keys = (("optimizer", "lr"), ("analyzers", 1, "use"), ("analyzers", 2, "use"), ("analyzers", 3, "use"))
+        assert [str(loaded.source.place(key)) for key in keys] == [
+            "top.yaml:2", "base.yaml:11", "top.yaml:5", "top.yaml:6",
+        ]  # fmt: skip
+
+    def test_a_recipe_that_extends_one_with_such_keys_and_overrides_come_after_them(self, write):
+        write(base="l: [1, 2]\n")
+        write(middle="extends: base.yaml\nl.2: 3\nl.0: ${l.2}\n")
+        top = write(top="extends: middle.yaml\nl.0: 5\nl.3: 6\n")
+        assert values(top, "l.1=7", "l.4=8") == {"l": [5, 7, 3, 6, 8]}
+        assert values(Path("middle.yaml")) == {"l": [3, 2, 3]}
+
+    def test_a_key_that_holds_anchors_only(self, write):
+        write(base="x-a: &a {x: 1}\nx-b.c: 2\na: *a\nb: *a\nb.y: 2\n")
+        top = write(top="extends: base.yaml\nx-l: [&i 7, '${nowhere}']\nc: *i\n")
+        assert values(top) == {"a": {"x": 1}, "b": {"x": 1, "y": 2}, "c": 7}
+        given = errors(Path("top.yaml"), "x-a=1")
+        assert any(line.startswith("command line: x-a: unknown setting") for line in given)
+
+    def test_its_name_may_come_from_the_environment_and_from_home(self, write, monkeypatch):
+        monkeypatch.setenv("HOME", str(Path.cwd()))
+        monkeypatch.setenv("PROBE_BASE", "base")
+        write(base="a: 1\n")
+        top = write(top="extends: ${oc.env:PROBE_BASE}.yaml\n")
+        assert values(top) == {"a": 1}
+        write(top="extends: ~/base.yaml\n")
+        assert read_recipe("top.yaml")[0].values == {"a": 1}
+        write(top="extends: ${a}\na: base.yaml\n")
+        assert errors(top) == [
+            "top.yaml:1: extends: cannot be resolved: it takes environment variables only, as in ${oc.env:BASE}"
+        ]
+        write(top="extends: ${oc.env:PROBE_NONE}\n")
+        assert errors(top) == [
+            "top.yaml:1: extends: cannot be resolved: Environment variable 'PROBE_NONE' not found; set it, or write ${oc.env:PROBE_NONE,a default}"
+        ]
+        write(top="extends: base\n")
+        assert errors(top) == ["top.yaml:1: extends: there is no recipe base; did you mean 'base.yaml'?"]
+
+
+@pytest.mark.parametrize(
+    ("root", "leads"), [("~/data", "HOME/data"), ("~", "HOME"), ("~nobody-here/x", "~nobody-here/x")]
+)
+def test_a_data_root_in_the_home_folder(write, monkeypatch, root, leads):
+    monkeypatch.setenv("HOME", "/home/probe")
+    recipe = load_recipe(str(write(r=RECIPE)), [f"data.root='{root}'"]).recipe
+    assert str(data_root(recipe)) == leads.replace("HOME", "/home/probe")
+    assert recipe.data.root == root
+
 
 class TestOverrides:
     def test_dotted_keys_and_list_indices(self, write):
@@ -132,6 +202,11 @@ class TestOverrides:
     def test_a_list_grows_by_its_next_index(self, write):
         loaded = load_recipe(str(write(r=RECIPE)), ["analyzers.2.use=misclassified", "analyzers.2.count=4"])
         assert [one.use for one in loaded.recipe.analyzers] == ["confusion", "correct", "misclassified"]
+
+    def test_a_component_is_changed_before_its_settings_and_after_its_entry(self, write):
+        path = write(r="l: [{use: a, x: 1}]\n")
+        given = values(path, "l.0.x=2", "l.0.use=b", "l.1={use: c}", "l.2.use=d", "l.1.use=e", "l.2.use=f")
+        assert given == {"l": [{"use": "b", "x": 2}, {"use": "e"}, {"use": "f"}]}
 
 
 class TestSwap:

@@ -122,6 +122,12 @@ def test_an_empty_file_is_said(cli, tmp_path):
     assert (result.code, result.err) == (2, "error: search.yaml: is empty; a sweep has method and space\n")
 
 
+def test_a_key_that_holds_anchors_only(tmp_path):
+    file = tmp_path / "search.yaml"
+    file.write_text("x-rates: &rates {choice: [0.1, 0.2, 0.3]}\nmethod: grid\nspace: {optimizer.lr: *rates}\n")
+    assert load_sweep(str(TINY), file, []).trials == 3
+
+
 def test_what_is_wrong_without_the_sweep_is_said_without_it(cli, tmp_path):
     result = cli("sweep", TINY, write(tmp_path), "train.epochs=0", "name=x")
     assert (result.code, result.err) == (2, "error: command line: train.epochs: must be greater than 0, got 0\n")

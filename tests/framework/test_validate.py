@@ -42,6 +42,15 @@ def test_all_right(cli, three):
     assert (result.code, result.out, result.err) == (0, "a.yaml: ok\nquickstart: ok\nc.yaml: ok\n", "")
 
 
+def test_an_override_that_is_written_as_an_option_is_told_how(cli, three):
+    for command, option in (("run", "--train.epochs=3"), ("validate", "--trackers.0.use"), ("sweep", "--seed")):
+        result = cli(command, "quickstart", option)
+        assert result.code == 2
+        key = option.removeprefix("--").removesuffix("=3")
+        assert result.err.splitlines()[-1] == f"A setting is overridden without dashes: {key}=VALUE"
+    assert "overridden" not in cli("run", "quickstart", "--dry-rum").err + cli("list", "--seed=3").err
+
+
 def test_a_recipe_that_is_not_there_does_not_keep_the_others_back(cli, three):
     result = cli("validate", "a.yaml", "quickstrat")
     assert (result.code, result.out) == (2, "a.yaml: ok\nquickstrat: 1 mistake\n")

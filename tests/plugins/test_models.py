@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -156,9 +157,10 @@ class TestWeights:
         return TorchvisionModel(name=self.NAME, weights=path).build(info(classes)).state_dict()
 
     @pytest.mark.parametrize("ending", [".pt", ".pth", ".safetensors"])
-    def test_are_loaded_from_a_file(self, tmp_path, ending):
+    def test_are_loaded_from_a_file(self, tmp_path, monkeypatch, ending):
+        monkeypatch.setenv("HOME", str(tmp_path))
         saved = self.save(tmp_path / f"weights{ending}", 10)
-        loaded = self.load(tmp_path / f"weights{ending}")
+        loaded = self.load(Path(f"~/weights{ending}"))
         assert all(torch.equal(saved[name], loaded[name]) for name in saved)
 
     def test_of_another_number_of_classes_come_without_the_last_layer(self, tmp_path, caplog):
@@ -185,6 +187,8 @@ class TestWeights:
             self.load(tmp_path / "none.pt")
         with pytest.raises(UserError, match=r"none\.safetensors cannot be read: .*No such file"):
             self.load(tmp_path / "none.safetensors")
+        with pytest.raises(UserError, match=r"~nobody-here/none\.pt cannot be read: .*No such file"):
+            self.load(Path("~nobody-here/none.pt"))
         for ending in (".pt", ".safetensors"):
             broken = tmp_path / f"broken{ending}"
             broken.write_bytes(b"not weights")

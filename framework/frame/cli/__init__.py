@@ -72,6 +72,17 @@ def _strictness() -> Iterator[None]:
             os.environ["FRAME_STRICT_PLUGINS"] = before
 
 
+def _as_override(error: click.NoSuchOption) -> str | None:
+    """Say how a setting is overridden, where a command that takes overrides was given it as an option."""
+    from ..settings import RecipeSettings
+
+    key = error.option_name.removeprefix("--")
+    takes_them = error.ctx and any("[KEY=VALUE]" in (one.metavar or "") for one in error.ctx.command.params)
+    if takes_them and ("." in key or key in RecipeSettings.model_fields):
+        return f"A setting is overridden without dashes: {key}=VALUE"
+    return None
+
+
 def is_told_here(error: FrameError) -> bool:
     """Whether this process says it: of those that torchrun started on a machine, a user's mistake meets every one."""
     return not isinstance(error, UserError) or os.environ.get("LOCAL_RANK", "0") == "0"
@@ -90,6 +101,8 @@ def main() -> None:
         said = StringIO()
         error.show(said)
         echo(said.getvalue(), err=True, nl=False)
+        if isinstance(error, click.NoSuchOption) and (hint := _as_override(error)):
+            echo(hint, err=True)
         code = error.exit_code
     except FrameError as error:
         for line in printable(str(error)).splitlines() if is_told_here(error) else ():

@@ -80,11 +80,12 @@ def check(ctx: click.Context, name: str | None, image_shape: tuple[int, int, int
 
 def _outcomes(label: str, component: type[Any], image_shape: tuple[int, int, int] | None) -> Iterator[Outcome]:
     """Yield what the checks come to; what the component prints is not shown."""
+    from ..errors import expanded
     from ..testing import contract_of, run_contract
 
     attributes: dict[str, Any] = {"image_shape": image_shape} if image_shape else {}
     if label.startswith("dataset/"):
-        root = Path(os.environ.get("FRAME_DATA_DIR") or "data").expanduser()
+        root = expanded(os.environ.get("FRAME_DATA_DIR") or "data")
         attributes |= {"root": root if root.is_dir() else None, "data_may_be_missing": True}
     outcomes = run_contract(contract_of(component, **attributes))
     while True:

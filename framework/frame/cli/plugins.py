@@ -24,7 +24,7 @@ BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "ma
 @click.command("list", short_help="List components and recipes.")
 @click.argument("kind", required=False, shell_complete=complete_kind)
 def list_components(kind: str | None) -> None:
-    """List the components of every KIND, or of one: datasets, models, analyzers, ..., recipes."""
+    """List the components of every KIND, or of one: datasets (or dataset), models, analyzers, ..., recipes."""
     from ..errors import UserError, suggest
     from ..plugins import load_plugins
 
@@ -35,9 +35,11 @@ def list_components(kind: str | None) -> None:
         name: {one: summary(registry[one]) for one in registry} for name, registry in plugins.registries
     }
     entries["recipes"] = {name: str(path) for name, path in sorted(plugins.recipes.items())}
-    if kind is not None and kind not in entries:
-        raise UserError(f"there is no kind '{kind}'{suggest(kind, entries)}")
-    wanted = {kind: entries[kind]} if kind else entries
+    singular = {registry.kind: name for name, registry in plugins.registries} | {"recipe": "recipes"}
+    name = singular.get(kind, kind) if kind else None
+    if name and name not in entries:
+        raise UserError(f"there is no kind '{name}'{suggest(name, entries)}")
+    wanted = {name: entries[name]} if name else entries
     column = max((len(one) for names in wanted.values() for one in names), default=0)
     for name, texts in wanted.items():
         echo(name, bold=True)
@@ -57,12 +59,17 @@ def show(component: str) -> None:
 
     registries = load_plugins().registries
     found = {f"{registry.kind}/{name}": (registry, name) for _, registry in registries for name in registry}
-    if component not in found:
-        hint = suggest(component, found, list_all=False) or "; `frame list` shows all there are"
+    singular = {plural: registry.kind for plural, registry in registries}
+    kind, slash, rest = component.partition("/")
+    wanted = f"{singular.get(kind, kind)}{slash}{rest}"
+    if wanted not in found:
+        near = "" if wanted in singular.values() else suggest(wanted, found, list_all=False)
+        alike = [one for one in found if wanted in one.split("/")]  # of this kind, or of this name
+        hint = near or suggest("", alike) or "; `frame list` shows all there are"
         raise UserError(f"there is no component '{component}'{hint}")
-    registry, name = found[component]
+    registry, name = found[wanted]
     entry = registry.entries[name]
-    echo(component, bold=True, nl=False)
+    echo(wanted, bold=True, nl=False)
     echo(f"  from {entry.origin}\n")
     say_paragraphs(inspect.getdoc(entry.component) or "")
     _show_settings(entry.component)

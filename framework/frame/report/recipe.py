@@ -23,7 +23,7 @@ def annotated(path: Path, record: Mapping[str, Any]) -> list[Line]:
     """
     if not path.is_file():
         return []
-    _, places = read_yaml(path)
+    _, places, _ = read_yaml(path)
     origins = dict.fromkeys(record.get("overrides", ()), "command line")
     origins |= dict.fromkeys(record.get("found", ()), "found by the LR finder")
     marks = {place.line: origins[dotted(key)] for key, place in places.items() if dotted(key) in origins}
