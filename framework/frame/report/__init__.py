@@ -14,6 +14,7 @@ from ..console import duration
 from ..rundir import RunDir, write_text
 from ..yamlfile import quoted
 from .gather import gather
+from .recipe import without_secrets
 
 
 def write_report(folder: RunDir) -> list[str]:
@@ -21,7 +22,7 @@ def write_report(folder: RunDir) -> list[str]:
 
     A run that is not finished shows what there is. Raises UserError where run.json is damaged.
     """
-    shown = gather(folder)
+    shown = without_secrets(folder.recipe, gather(folder))
     write_text(folder.report, render("page.html.j2", shown))
     return list(shown["damaged"])
 
