@@ -56,7 +56,7 @@ from .results import (
     Series,
     Table,
 )
-from .secrets import hide_secrets, known_secrets, names_a_secret
+from .secrets import hide_secrets, hide_settings, known_secrets, names_a_secret
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ __all__ = [
     "cached",
     "fit_image",
     "hide_secrets",
+    "hide_settings",
     "hookimpl",
     "house_style",
     "is_image_name",

@@ -38,7 +38,7 @@ def assemble(
         name=recipe.name,
         run_id=folder.run_id,
         folder=folder.path,
-        recipe=recipe.values(),
+        recipe=recipe.shown(),
         data=parts.data.info,
         steps=parts.steps,
         model=model,

@@ -9,6 +9,7 @@ from typing import Any
 from .data import DataSplits
 from .errors import Problem, UserError
 from .recipe import Recipe
+from .secrets import fingerprint, hide_settings
 from .source import Source
 from .yamlfile import Key, quoted
 
@@ -24,13 +25,14 @@ plugin files have a check of their own."""
 
 def identity(recipe: Recipe, data: DataSplits) -> dict[str, str]:
     """Return what a checkpoint keeps of the run that it belongs to."""
-    return {"recipe": json.dumps(list(_bound(recipe.values()))), "data": data.checksum}
+    bound = _without_secrets(dict(_bound(recipe.values())))
+    return {"recipe": json.dumps(list(bound.items())), "data": data.checksum}
 
 
 def check_same_run(saved: Mapping[str, Any], recipe: Recipe, source: Source, data: DataSplits) -> None:
     """Compare a run with the `identity` in its checkpoint. Raises UserError that shows every difference."""
-    before = {tuple(key): value for key, value in json.loads(saved["recipe"])}
-    now = {tuple(key): value for key, value in _bound(recipe.values())}
+    before = _without_secrets({tuple(key): value for key, value in json.loads(saved["recipe"])})
+    now = _without_secrets(dict(_bound(recipe.values())))
     problems = [
         source.problem(key, f"was {_shown(before, key)} and is now {_shown(now, key)}; a resumed run keeps it")
         for key in {**before, **now}
@@ -52,6 +54,14 @@ def _bound(node: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
             yield from _bound(child, (*key, part))
     else:
         yield key, node
+
+
+def _without_secrets(values: Mapping[Key, Any]) -> dict[Key, Any]:
+    """Put what tells them apart in place of secrets: trackers send checkpoints."""
+    named = {key: {next((part for part in reversed(key) if isinstance(part, str)), ""): value}
+             for key, value in values.items()}  # fmt: skip
+    hidden = hide_settings(named, mark=fingerprint)
+    return {key: value for key, item in hidden.items() for value in item.values()}
 
 
 def _shown(values: Mapping[Key, Any], key: Key) -> str:

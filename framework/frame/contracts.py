@@ -72,6 +72,7 @@ class Tracker(Protocol):
 class TrainingRun:
     """A run in training, as callbacks and trackers see it.
 
+    recipe is every value that was used, without secrets: `(hidden)` or `${oc.env:NAME}` stands for each.
     eval_model is what evaluation, the best checkpoint and the saved model use: `model`, unless a callback such as EMA
     puts its own there. epoch counts finished epochs, step finished optimizer steps. Where several processes train, each
     has callbacks of its own; rank is the process's number, and 0 the one that may write.

@@ -30,7 +30,7 @@ def dry_run(loaded: Loaded, console: Console) -> None:
     Raises what the run itself would raise, and RunFailed when an analyzer or a tracker fails.
     """
     recipe = loaded.recipe
-    console.say(as_yaml(recipe.values()))
+    console.say(as_yaml(recipe.shown()))
     data = load_data(recipe)
     seed_everything(recipe.seed)
     parts = build(recipe, data)

@@ -73,7 +73,7 @@ def metadata(run: Run) -> dict[str, Any]:
     """Return what one must know to use the model: its classes, and how an image becomes its input."""
     recipe, info = run.loaded.recipe, run.info
     mean, std = mean_and_std(recipe, info)
-    values = recipe.values()
+    values = recipe.shown()
     height, width, channels = info.shape
     return {
         "classes": list(info.classes),

@@ -31,7 +31,7 @@ class Value:
 
 def resolved(recipe: Recipe) -> dict[str, Any]:
     """Return everything that a recipe comes to, as plain values; null stands for a section that it does without."""
-    values = recipe.values()
+    values = recipe.shown()
     return values | {name: None for name in OPTIONAL if name not in values}
 
 

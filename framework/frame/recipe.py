@@ -22,6 +22,7 @@ from .components import (
 )
 from .plugins import PluginRef
 from .ranking import Mode, mode_of
+from .secrets import hide_settings, known_secrets
 from .settings import CheckpointSettings, DataSettings, TrainSettings
 from .yamlfile import written
 
@@ -118,6 +119,10 @@ class Recipe:
         plugins = [str(ref.file or ref.name) for ref in self.plugins]  # nothing is interpolated in them
         outer = {"name": self.name, "seed": self.seed} | ({"plugins": plugins} if plugins else {})
         return outer | written(values)
+
+    def shown(self) -> dict[str, Any]:
+        """Return `values` for everything but what must run again: `(hidden)` stands for each secret that is in them."""
+        return hide_settings(self.values(), known_secrets())
 
 
 def unique_names(components: Sequence[Named[C]]) -> Iterator[tuple[str, Named[C]]]:

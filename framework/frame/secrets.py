@@ -1,63 +1,207 @@
 """Keeps secrets out of what is saved, shown and sent, and control characters out of what is shown.
 
-A secret is the value of an environment variable whose name looks like that of a key, a token or a password.
+A secret is what stands under a name like that of a key, a token or a password, in the environment, on the command line
+or in a recipe; and the password in an address.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 T = TypeVar("T")
 
 NAME = re.compile(
-    r"((^|[^a-z])keys?|(api|access|private)keys?|tokens?|secrets?|passwords?|passwd|credentials?)([^a-z]|$)",
+    r"((^|[^a-z])keys?|(api|access|private)keys?|tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|_pwd"
+    r"|(^|[^a-z])(pass|pat))([^a-z]|$)",
     re.IGNORECASE,
 )
 SHORTEST = 6
-"""Characters: shorter values are found in harmless text too, and hide nothing."""
+"""Characters: shorter values are found in harmless text too, and are hidden under their own name alone."""
+HIDDEN = "(hidden)"
+STANDS = r"\$\{oc\.env:[^{},]*\}|\(hidden(?:: [^()]*)?\)"
+"""What stands for a secret and is none."""
+ADDRESS = re.compile(rf"(?<=://)((?:{STANDS}|(?!{STANDS})[^\s/:@\"<>])*:)((?:{STANDS}|(?!{STANDS})[^\s/\"<>])+)(?=@)")
+"""User and password, as `user:password@host` has them in an address."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What steers a terminal, breaks a line or turns the direction of writing; half characters, which cannot be encoded."""
 
 
 def names_a_secret(name: str) -> bool:
-    """Tell whether what a setting or an environment variable of this name holds is a secret."""
-    return NAME.search(name) is not None
+    """Tell whether what a setting or an environment variable of this name holds is a secret.
+
+    Of a key such as `model.api_key` its last part is the name.
+    """
+    return NAME.search(name.rpartition(".")[2]) is not None
+
+
+def secret_variables() -> dict[str, str]:
+    """Return the values of environment variables that are secret or have a password in an address, with their names.
+
+    The longest comes first, as it may contain another.
+    """
+    return _longest_first({
+        value: name for name, value in os.environ.items()
+        if len(value.strip()) >= SHORTEST and (names_a_secret(name) or ADDRESS.search(value))
+    })  # fmt: skip
 
 
 def known_secrets() -> dict[str, str]:
-    """Return the environment's secrets, each with its variable; the longest first, as it may contain another."""
-    found = {value: name for name, value in os.environ.items() if len(value.strip()) >= SHORTEST and NAME.search(name)}
+    """Return the secrets of the environment and of the command line, each with the name that it stands under.
+
+    The longest comes first, as it may contain another.
+    """
+    arguments = {*sys.argv, *sys.orig_argv}  # W&B's tracker takes the secrets out of the first for a while
+    found = {text: name for argument in arguments for name, text, _ in _typed(argument) if not _is_number(text)}
+    for value, name in secret_variables().items():
+        if names_a_secret(name):
+            found[value] = name
+        for match in ADDRESS.finditer(value):
+            found |= dict.fromkeys((match[2], unquote(match[2])), name) if _is_secret(match[2]) else {}
+    return _longest_first({text: name for text, name in found.items() if len(text.strip()) >= SHORTEST})
+
+
+def _longest_first(found: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: -len(item[0])))
 
 
-def hide_secrets(value: T) -> T:
+def _typed(argument: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Yield the secrets of an argument `key=value`: name, text and place. The value may be a list or a section."""
+    key, equals, value = argument.partition("=")
+    if not equals or not NAME.search(argument):
+        return
+    import yaml  # late: most command lines hold no secret
+
+    name, begin, whole = key, len(key) + 1, names_a_secret(key)
+    if whole and _is_secret(value):  # whatever YAML makes of it
+        yield name, value, (begin, len(argument))
+    is_name = False
+    try:
+        for token in yaml.scan(value):
+            if isinstance(token, yaml.ScalarToken) and is_name:
+                name = token.value
+            elif isinstance(token, yaml.ScalarToken) and names_a_secret(name) and _is_secret(token.value):
+                place = (begin + token.start_mark.index, begin + token.end_mark.index)
+                yield name, token.value, (begin, len(argument)) if whole else place
+            is_name = isinstance(token, yaml.KeyToken)
+    except yaml.YAMLError:  # what is no YAML is the user's mistake, and nothing begins with it
+        return
+
+
+def _is_secret(text: str) -> bool:
+    """Tell whether a text that stands under a secret's name is one, and does not say where one is."""
+    return bool(re.sub(STANDS, "", text).strip(" \"'"))
+
+
+def _is_number(text: str) -> bool:
+    """Numbers are in harmless text too: they are hidden under their own name alone."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def hide_secrets(value: T, also: Collection[str] = ()) -> T:
     """Return a text, or plain values and dataclasses of texts, with `(hidden: NAME)` in place of each secret.
 
-    It is found in what JSON, addresses and messages make of it too. The keys of values stay as they are.
+    It is found in what JSON, addresses and messages make of it too; in an address every password is hidden, and in an
+    argument of this command what stands under a secret's name. The keys of values stay as they are. also: further
+    secrets, which have no name.
     """
-    forms = {form: name for secret, name in known_secrets().items() for form in _forms(secret)}
-    if not forms:
-        return value
-    pattern = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+    marks = {form: HIDDEN for secret in also for form in _forms(secret)}
+    marks |= {form: f"(hidden: {name})" for secret, name in known_secrets().items() for form in _forms(secret)}
+    pattern = re.compile("|".join(re.escape(form) for form in sorted(marks, key=len, reverse=True)) or "(?!)")
+    arguments = {*sys.argv, *sys.orig_argv}
 
-    def hidden(value: Any) -> Any:
-        if isinstance(value, str):
-            return pattern.sub(lambda match: f"(hidden: {forms[match[0]]})", value)
+    def hidden(text: str) -> str:
+        text = _without_typed(text) if text in arguments else text
+        return _without_passwords(pattern.sub(lambda match: marks[match[0]], text))
+
+    return each_text(value, hidden)
+
+
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return plain values and dataclasses with each text changed; what has none that changes is returned as it is."""
+    if isinstance(value, str):
+        changed = change(value)
+        return value if changed == value else changed
+    if isinstance(value, Mapping):
+        items = {key: each_text(item, change) for key, item in value.items()}
+        return items if any(items[key] is not item for key, item in value.items()) else value
+    if isinstance(value, list | tuple):
+        parts = [each_text(item, change) for item in value]
+        if all(part is item for part, item in zip(parts, value, strict=True)):
+            return value
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if is_dataclass(value) and not isinstance(value, type):
+        old = {field.name: getattr(value, field.name) for field in fields(value)}
+        new = {name: each_text(item, change) for name, item in old.items()}
+        changes = {name: item for name, item in new.items() if item is not old[name]}
+        return replace(value, **changes) if changes else value
+    return value
+
+
+def _without_typed(argument: str) -> str:
+    """Hide what stands under a secret's name in an argument `key=value`, however short it is."""
+    for begin, end in sorted({place for _, _, place in _typed(argument)}, reverse=True):
+        argument = argument[:begin] + HIDDEN + argument[end:]
+    return argument
+
+
+def _without_passwords(text: str, mark: Callable[[str], str] = lambda _: HIDDEN) -> str:
+    """Hide the passwords of addresses."""
+
+    def marked(match: re.Match[str]) -> str:
+        return match[1] + (mark(match[2]) if _is_secret(match[2]) else match[2])
+
+    return ADDRESS.sub(marked, text)
+
+
+def secret_settings(values: Any, name: str = "") -> Iterator[str]:
+    """Yield the texts that stand under a secret's name in a recipe's values."""
+    if isinstance(values, Mapping):
+        for key, item in values.items():
+            yield from secret_settings(item, str(key))
+    elif isinstance(values, list | tuple):
+        for item in values:
+            yield from secret_settings(item, name)
+    elif isinstance(values, str) and names_a_secret(name) and _is_secret(values):
+        yield values
+
+
+def hide_settings(values: T, also: Collection[str] = (), mark: Callable[[str], str] = lambda _: HIDDEN) -> T:
+    """Return a recipe's values with `(hidden)` for each text that stands under a secret's name or holds such a text.
+
+    Of an address the password alone is hidden. also: further secrets, such as `known_secrets()`. mark: returns what
+    stands for a text instead.
+    """
+    secrets = {*also, *(text for text in secret_settings(values) if len(text) >= SHORTEST)}
+
+    def hidden(value: Any, name: str) -> Any:
         if isinstance(value, Mapping):
-            return {key: hidden(item) for key, item in value.items()}
+            return {key: hidden(item, str(key)) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return type(value)(map(hidden, value))
-        if is_dataclass(value) and not isinstance(value, type):
-            return replace(value, **{field.name: hidden(getattr(value, field.name)) for field in fields(value)})
-        return value
+            return [hidden(item, name) for item in value]
+        if not isinstance(value, str):
+            return value
+        if (names_a_secret(name) and _is_secret(value)) or any(secret in value for secret in secrets):
+            return mark(value)
+        return _without_passwords(value, mark)
 
-    return hidden(value)
+    return hidden(values, "")
+
+
+def fingerprint(secret: str) -> str:
+    """Return what tells a secret from 255 of 256 others, and so says next to nothing about it."""
+    return f"(hidden: {hashlib.sha256(secret.encode(errors='replace')).hexdigest()[:2]})"
 
 
 def printable(text: str) -> str:

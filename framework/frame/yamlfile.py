@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from .errors import Place, Problem, UserError, shown
-from .secrets import hide_secrets, known_secrets
+from .secrets import each_text, hide_secrets, secret_variables
 from .yaml_errors import Surprise, mistake, not_interpolated
 
 Key = tuple[str | int, ...]
@@ -50,20 +50,16 @@ def literal(value: Any) -> Any:
 
 def written(value: Any) -> Any:
     """Return a value as a recipe writes it: `${oc.env:NAME}` in place of each secret, any other `${` escaped."""
-    if isinstance(value, dict):
-        return {name: written(child) for name, child in value.items()}
-    if isinstance(value, list):
-        return [written(child) for child in value]
-    return _with_variables(value) if isinstance(value, str) else value
+    return each_text(value, _with_variables)
 
 
 def _with_variables(text: str) -> str:
-    known = known_secrets()
+    known = secret_variables()
     if not any(secret in text for secret in known):
         return literal(text)
     parts = re.split(f"({'|'.join(map(re.escape, known))})", text)  # text, secret, text, secret, ..., text
     for index in range(0, len(parts) - 1, 2):  # a backslash before ${ would escape it
-        parts[index] = re.sub(r"\\+$", r"\g<0>\g<0>", literal(parts[index]))
+        parts[index] = re.sub(r"\\+\Z", r"\g<0>\g<0>", literal(parts[index]))
         parts[index + 1] = f"${{oc.env:{_argument(known[parts[index + 1]])}}}"
     return "".join([*parts[:-1], literal(parts[-1])])
 
@@ -150,6 +146,11 @@ def _read_text(path: Path, name: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(Problem("is not a text file; save it as UTF-8", place=Place(name))) from error
+
+
+def places(text: str) -> dict[Key, Place]:
+    """Return the place of each key in the text of a recipe that was read before; the places have no file."""
+    return dict(_places(node, "")) if (node := _compose(text)) else {}
 
 
 class _Composer(yaml.SafeLoader):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -12,9 +14,13 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from frame import hide_secrets, names_a_secret
+from frame.build import load_data
+from frame.continuity import check_same_run, identity
 from frame.resolve import load_recipe
 from frame.rundir import read_lines
 from frame.secrets import printable
+from frame.sweep.record import open_sweep
+from frame.sweep.spec import load_sweep
 from frame.yamlfile import written
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
@@ -43,6 +49,15 @@ class Client(CallbackComponent):
 
         return Inner()
 
+class Signed(ModelComponent):
+    '''Needs a key.'''
+    api_key: str
+
+    def build(self, data):
+        from torch import nn
+        height, width, channels = data.shape
+        return nn.Sequential(nn.Flatten(), nn.Linear(height * width * channels, data.num_classes))
+
 class Careless(AnalyzerComponent):
     '''Says too much.'''
     credential: str
@@ -60,7 +75,7 @@ class Fails(AnalyzerComponent):
 
 @hookimpl
 def frame_components():
-    return {"client": Client, "careless": Careless, "fails_loudly": Fails}
+    return {"client": Client, "signed": Signed, "careless": Careless, "fails_loudly": Fails}
 """
 RECIPE = f"""
 extends: {TINY}
@@ -203,6 +218,12 @@ def test_a_secret_cannot_name_a_run(cli, tmp_path, monkeypatch):
     assert result.err == f"error: command line: {message}\n"
 
 
+def test_a_backslash_before_a_line_s_end_and_a_secret_stays(monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "hunter2")
+    text = "\\\nhunter2"
+    assert OmegaConf.create({"text": written(text)}).text == text
+
+
 @given(st.data())
 def test_what_a_recipe_writes_is_read_as_what_it_was(data):
     alphabet = "ab${}\\:'\" \n"
@@ -227,6 +248,16 @@ def test_what_a_recipe_writes_is_read_as_what_it_was(data):
         ("PGPASSWORD", True),
         ("AWS_SECRET_ACCESS_KEY", True),
         ("OPENAI_APIKEY2", True),
+        ("DB_PASS", True),
+        ("GH_PAT", True),
+        ("PASSPHRASE", True),
+        ("SSH_KEY_PASSPHRASE", True),
+        ("MYSQL_PWD", True),
+        ("PWD", False),
+        ("OLDPWD", False),
+        ("PATH", False),
+        ("COMPASS", False),
+        ("DATABASE_URL", False),  # its password alone is one
         ("TOKENIZERS_PARALLELISM", False),
         ("KEYBOARD", False),
         ("MONKEY", False),
@@ -235,6 +266,163 @@ def test_what_a_recipe_writes_is_read_as_what_it_was(data):
 )
 def test_names_of_secrets(name, secret):
     assert names_a_secret(name) == secret
+
+
+def test_of_an_address_the_password_is_hidden(monkeypatch):
+    address = "postgres://user:hunter2%2Fx@host/db"
+    assert hide_secrets(f"cannot reach {address}") == "cannot reach postgres://user:(hidden)@host/db"
+    assert hide_secrets("https://a:c@2@host, http://b:ab@host") == "https://a:(hidden)@host, http://b:(hidden)@host"
+    monkeypatch.setenv("DATABASE_URL", address)
+    monkeypatch.setenv("GH_PAT", "ghp_0123456789")
+    assert hide_secrets([address, "hunter2/x", "https://ghp_0123456789:ab@host"]) == [
+        "postgres://user:(hidden: DATABASE_URL)@host/db",
+        "(hidden: DATABASE_URL)",
+        "https://(hidden: GH_PAT):(hidden)@host",
+    ]
+    assert written(address) == "${oc.env:DATABASE_URL}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://host:8080/a@b",
+        "https://user@host",
+        "https://user:${oc.env:TOKEN}@host",
+        "https://${oc.env:USER}@host",
+        '{"a":"https://host:8080","b":"me@host"}',
+        "https://host:80, and me@host",
+    ],
+)
+def test_an_address_without_a_password_stays(text):
+    assert hide_secrets(text) == text
+
+
+@pytest.mark.parametrize(
+    ("argument", "shown", "text"),
+    [
+        ("model.api_key=hunter2", "model.api_key=(hidden)", "hunter2"),
+        ("model.api_key='hunter2, hunter3'", "model.api_key=(hidden)", "hunter2, hunter3"),
+        ("model.api_key=hunter2 #3", "model.api_key=(hidden)", "hunter2 #3"),
+        ("--api-key=hunter2", "--api-key=(hidden)", "hunter2"),
+        ("model.api_key=ab", "model.api_key=(hidden)", None),
+        ("model.tokens=100000", "model.tokens=(hidden)", None),
+        ("model={api_key: hunter2, width: 100000}", "model={api_key: (hidden), width: 100000}", "hunter2"),
+        ('x=[{"use": x, "pass": "a \\"b\\" c", k: 1}]', 'x=[{"use": x, "pass": (hidden), k: 1}]', 'a "b" c'),
+        ("x={tokens: [hunter2, ab], width: 1}", "x={tokens: [(hidden), (hidden)], width: 1}", "hunter2"),
+        ("x={api_key: hunter2", "x={api_key: (hidden)", "hunter2"),
+        ("x={api_key: '${oc.env:MY_KEY}'}", "x={api_key: '${oc.env:MY_KEY}'}", None),
+        ("model.api_key=${oc.env:MY_KEY}", "model.api_key=${oc.env:MY_KEY}", None),
+        ("model.width=100000", "model.width=100000", None),
+    ],
+)
+def test_what_the_command_line_gives_is_hidden_by_its_name(monkeypatch, argument, shown, text):
+    monkeypatch.setattr("sys.argv", ["frame", "run", "quickstart", argument])
+    assert hide_secrets(["run", argument]) == ["run", shown]
+    if text:
+        assert hide_secrets(f"with {text}!").startswith("with (hidden: ")
+        assert text not in hide_secrets(json.dumps([text]))
+    harmless = ["epoch 100000: ab", "model.api_key=abcdef"]  # no argument of this command
+    assert hide_secrets(harmless) is harmless
+
+
+class Pair(NamedTuple):
+    name: str
+    values: list[str]
+
+
+@dataclass(frozen=True)
+class Holder:
+    pair: Pair
+    kept: dict[str, object]
+    made: int = field(default=0, init=False)
+
+
+def test_secrets_are_found_in_every_shape_of_value(monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "hunter2")
+    kept = {"a": object()}
+    found = hide_secrets(Holder(Pair("a", ["hunter2"]), kept))
+    assert found == Holder(Pair("a", ["(hidden: MY_TOKEN)"]), kept)
+    assert found.kept is kept
+
+
+EVERY = pytest.param("{use: wandb, mode: offline}, {use: tensorboard}", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("trackers", ["", EVERY])
+def test_a_secret_that_is_typed_stands_in_the_resolved_recipe_alone(cli, tmp_path, recipe, monkeypatch, trackers):
+    monkeypatch.delenv("MY_API_TOKEN")
+    typed = "callbacks=[{use: client, credential: hunter2-typed, address: 'https://me:ab@hunter2-typed'}]"
+    careless = "analyzers=[{use: careless, credential: hunter2-typed}]"
+    result = cli("run", recipe, "data.root=null", typed, careless, f"trackers=[{trackers}]")
+    assert result.code == 0, result.err
+    assert (tmp_path / "seen.txt").read_text() == "hunter2-typed"
+    assert "signing in with (hidden: credential) at https://me:(hidden)@(hidden: credential)" in result.err
+    assert "hunter2" not in result.out + result.err
+    run = only_run(tmp_path)
+    assert holders(run) == ["recipe.resolved.yaml"]
+    assert "credential: (hidden)" in (run / "report.html").read_text()
+    shown = "callbacks=[{use: client, credential: (hidden), address: 'https://me:(hidden)@(hidden: credential)'}]"
+    assert shown in json.loads((run / "environment.json").read_text())["command"]
+    for log in run.glob("wandb/*/*.wandb"):  # W&B's `args`
+        assert shown.encode() in log.read_bytes()
+
+
+def test_a_secret_in_a_recipe_is_hidden_by_its_name(cli, tmp_path, recipe):
+    """In what is made of the recipe: report, comparison, export, what `explain` and a dry run print."""
+    text = "model: {use: signed, api_key: hunter2-too}\nanalyzers: [{use: careless, credential: hunter2-too}]\n"
+    recipe.write_text(f"extends: {TINY}\nplugins: [./client.py]\n{text}")
+    for arguments in ([], ["--dry-run"], ["model.api_key=hunter3"]):
+        result = cli("run", recipe, *arguments)
+        assert result.code == 0, result.err
+        assert "hunter" not in result.out + result.err
+    runs = sorted((tmp_path / "runs" / "tiny").iterdir())
+    result = cli("explain", runs[0] / "recipe.resolved.yaml")
+    assert "api_key: (hidden)" in result.out
+    assert "hunter" not in result.out
+    result = cli("compare", *runs, "--html", "compared.html")
+    assert "model.api_key" in result.out  # that they differ is said
+    assert "hunter" not in result.out + (tmp_path / "compared.html").read_text()
+    assert cli("export", runs[0], "--to", "safetensors").code == 0
+    said_by_the_analyzer = ["analysis/careless/result.json", "analysis/careless/t.csv"]
+    assert holders(runs[0]) == [*said_by_the_analyzer, "recipe.resolved.yaml"]
+    assert ">with (hidden)</p>" in (runs[0] / "report.html").read_text()
+
+
+def test_a_run_goes_on_with_its_own_secret_alone(cli, tmp_path, recipe):
+    """A checkpoint keeps enough of a secret to tell it from most others."""
+    arguments = ("data.root=null", "callbacks.0.credential=hunter2-typed", "callbacks.1={use: interrupt, step: 3}")
+    assert cli("run", recipe, *arguments).code == 130
+    run = only_run(tmp_path)
+    result = cli("resume", run, "callbacks.0.credential=another-one")
+    assert result.code == 2
+    assert 'callbacks.0.credential: was "(hidden: ' in result.err
+    assert "hunter2" not in result.err
+    assert cli("resume", run).code == 0
+
+
+def test_a_checkpoint_that_holds_a_secret_goes_on(cli, tmp_path, recipe):
+    """As those of earlier versions do."""
+    arguments = ("data.root=null", "callbacks.0.credential=hunter2-typed")
+    loaded = load_recipe(str(recipe), arguments)
+    data = load_data(loaded.recipe)
+    kept = identity(loaded.recipe, data)
+    assert "hunter2-typed" not in kept["recipe"]
+    hidden = next(value for key, value in json.loads(kept["recipe"]) if key == ["callbacks", 0, "credential"])
+    clear = {**kept, "recipe": kept["recipe"].replace(json.dumps(hidden), '"hunter2-typed"')}
+    assert "hunter2-typed" in clear["recipe"]
+    check_same_run(clear, loaded.recipe, loaded.source, data)
+
+
+def test_a_sweep_goes_on_with_a_secret_that_is_typed(tmp_path, recipe, monkeypatch):
+    argument = "callbacks.0.credential=hunter2-typed"
+    monkeypatch.setattr("sys.argv", ["frame", "sweep", str(recipe), "search.yaml", argument])
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "search.yaml"
+    file.write_text("method: grid\nspace: {optimizer.lr: {choice: [0.1, 0.2]}}\n")
+    for _ in range(2):
+        folder = open_sweep(load_sweep(str(recipe), file, [argument]))
+        assert folder.sweep.base[1] == argument
+        assert holders(folder.path) == []
 
 
 def test_short_values_hide_nothing(monkeypatch):

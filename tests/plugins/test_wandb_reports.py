@@ -150,6 +150,18 @@ def test_several_runs_are_compared(tmp_path, server):
     assert [panel["config"] for panel in spec.panels["Run Comparer"]] == [{"diffOnly": True}]
 
 
+def test_the_recipe_that_is_sent_has_no_secret(tmp_path, server):
+    folder = make_run(tmp_path)
+    values = yaml.safe_load((folder / "recipe.resolved.yaml").read_text())
+    values["model"] |= {"api_key": "hunter2", "source": "https://me:hunter3@host"}
+    (folder / "recipe.resolved.yaml").write_text(yaml.safe_dump(values))
+    Wandb().publish([folder])
+    (saved,) = server.reports
+    assert "hunter" not in json.dumps(saved)
+    sent = yaml.safe_load(Spec(saved["spec"]).code)["model"]
+    assert sent == {"use": "custom_resnet", "api_key": "(hidden)", "source": "https://me:(hidden)@host"}
+
+
 def test_a_run_without_any_result_has_a_report_too(tmp_path, server):
     folder = make_run(tmp_path, state="interrupted", test_accuracy=None, best=None)
     shutil.rmtree(folder / "analysis")

@@ -12,6 +12,7 @@ from ..jsonfile import checked, read_json
 from ..report.images import Answers
 from ..report.shapes import Damaged, Line, Record
 from ..rundir import RunDir, read_lines
+from ..secrets import fingerprint, hide_settings, known_secrets
 from ..yamlfile import read_yaml
 
 
@@ -75,7 +76,9 @@ def _epochs(folder: RunDir) -> list[dict[str, Any]]:
 
 
 def _recipe(folder: RunDir) -> dict[str, Any]:
-    return dict(_flat(read_yaml(folder.recipe)[0])) if folder.recipe.is_file() else {}
+    if not folder.recipe.is_file():
+        return {}
+    return dict(_flat(hide_settings(read_yaml(folder.recipe)[0], known_secrets(), fingerprint)))
 
 
 def _graded(folder: RunDir) -> Graded | None:

@@ -14,6 +14,7 @@ from ..console import duration
 from ..rundir import RunDir, write_text
 from ..yamlfile import quoted
 from .gather import gather
+from .recipe import without_secrets
 
 
 def write_report(folder: RunDir, state: str | None = None) -> list[str]:
@@ -22,7 +23,7 @@ def write_report(folder: RunDir, state: str | None = None) -> list[str]:
     A run that is not finished shows what there is. state: the one that run.json is about to say. Raises UserError where
     run.json is damaged.
     """
-    shown = gather(folder, state)
+    shown = without_secrets(folder.recipe, gather(folder, state))
     write_text(folder.report, render("page.html.j2", shown))
     return list(shown["damaged"])
 

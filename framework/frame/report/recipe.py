@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..yamlfile import dotted, read_yaml
+from omegaconf import OmegaConf
+
+from ..errors import UserError
+from ..secrets import SHORTEST, hide_secrets, hide_settings, known_secrets, secret_settings
+from ..yamlfile import dotted, places, read_yaml
 
 
 class Line(NamedTuple):
@@ -16,15 +22,31 @@ class Line(NamedTuple):
     origin: str = ""
 
 
-def annotated(path: Path, record: Mapping[str, Any]) -> list[Line]:
-    """Return the recipe's lines. record: what run.json says of the recipe's `overrides` and what was `found`.
+def without_secrets(path: Path, page: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page shows without what stands under a secret's name in the recipe, whoever says it.
 
-    Raises UserError where the file is none.
+    Plain words stay: `label_key: labels` is no secret, and its word is in harmless text.
+    """
+    with suppress(UserError):  # a recipe that is missing, or damaged, which is said elsewhere
+        named = [text for text in secret_settings(read_yaml(path)[0]) if len(text) >= SHORTEST]
+        secrets = [text for text in named if not re.fullmatch("[a-z_]+", text)]
+        return hide_secrets(page, secrets) if secrets else page
+    return page
+
+
+def annotated(path: Path, record: Mapping[str, Any]) -> list[Line]:
+    """Return the recipe's lines, without secrets. Raises UserError where the file is none.
+
+    record: what run.json says of the recipe's `overrides` and what was `found`.
     """
     if not path.is_file():
         return []
-    _, places, _ = read_yaml(path)
+    values, known, _ = read_yaml(path)
+    text, hidden = path.read_text(), hide_settings(values, known_secrets())
+    if hidden != values:
+        text = OmegaConf.to_yaml(OmegaConf.create(hidden))
+        known = places(text)
     origins = dict.fromkeys(record.get("overrides", ()), "command line")
     origins |= dict.fromkeys(record.get("found", ()), "found by the LR finder")
-    marks = {place.line: origins[dotted(key)] for key, place in places.items() if dotted(key) in origins}
-    return [Line(line, marks.get(number, "")) for number, line in enumerate(path.read_text().splitlines(), start=1)]
+    marks = {place.line: origins[dotted(key)] for key, place in known.items() if dotted(key) in origins}
+    return [Line(line, marks.get(number, "")) for number, line in enumerate(text.splitlines(), start=1)]

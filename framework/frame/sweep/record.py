@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..jsonfile import read_json
 from ..ranking import Mode, best_of, better, number
 from ..rundir import RunDir, open_run, read_lines, write_json
+from ..secrets import hide_secrets
 from .spec import Point, Sweep, overrides
 
 State = Literal["planned", "running", "interrupted", "finished", "stopped", "failed"]
@@ -151,8 +152,8 @@ def open_sweep(sweep: Sweep) -> SweepDir:
         folder.save()
         return folder
     record: Record = read_json(file, Record)
-    now = sweep.identity()
-    if changed := [key for key in now if record.sweep.get(key) != now[key]]:
+    before, now = hide_secrets(record.sweep), sweep.identity()
+    if changed := [key for key in now if before.get(key) != now[key]]:
         raise UserError(
             f"{path} holds another sweep of this name, with other {', '.join(changed)}: "
             "give this one a name of its own (name: in its file), or remove that folder"

@@ -15,6 +15,7 @@ from ..errors import Problem, UserError, suggest
 from ..ranking import Mode, mode_of
 from ..recipe import Recipe
 from ..resolve import load_recipe
+from ..secrets import hide_secrets
 from ..settings import RunName, Settings
 from ..source import COMMAND_LINE, Source
 from ..validation import validate
@@ -118,8 +119,9 @@ class Sweep:
     """The most epochs that a trial trains."""
 
     def identity(self) -> dict[str, Any]:
-        """Return what makes this the same sweep when it is called again."""
-        return {"recipe": list(self.base), **self.settings.model_dump(mode="json", exclude={"concurrency"})}
+        """Return what makes this the same sweep when it is called again, as sweep.json has it: without secrets."""
+        values = {"recipe": list(self.base), **self.settings.model_dump(mode="json", exclude={"concurrency"})}
+        return hide_secrets(values)
 
 
 def overrides(point: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from frame import Component, Tracker, TrackerComponent, TrainingRun, UserError, hide_secrets, hookimpl
+from frame import (
+    Component,
+    Tracker,
+    TrackerComponent,
+    TrainingRun,
+    UserError,
+    hide_secrets,
+    hide_settings,
+    hookimpl,
+    known_secrets,
+)
 
 if TYPE_CHECKING:
     import wandb
@@ -60,13 +70,13 @@ class Wandb(TrackerComponent):
     def build(self, run: TrainingRun) -> Tracker:
         _need_wandb()
         from .artifacts import read
-        from .privacy import without_secrets
         from .session import environment, session_settings, set_up, start
         from .tracker import Bounds, WandbTracker
 
         about = read(run.folder / "environment.json")
         code = {"version": about.get("versions", {}).get("frame-train"), **(about.get("git") or {})}
-        config, secrets = without_secrets({**run.recipe, "frame": code})
+        secrets = set(known_secrets())
+        config = hide_settings({**run.recipe, "frame": code}, secrets)
         told = {
             "project": self.project,
             "entity": self.entity,

@@ -12,7 +12,7 @@ import wandb
 import yaml
 from wandb_workspaces.reports.v2 import interface as wr  # `v2` itself hides its names from type checkers
 
-from frame import RunFailed, UserError, shorten
+from frame import RunFailed, UserError, hide_settings, known_secrets, shorten
 
 from .session import has_credentials, within
 
@@ -135,6 +135,9 @@ def _figures(folder: Path, record: Mapping[str, Any]) -> list[str]:
 
 def _setup(folders: Sequence[Path]) -> list[Any]:
     recipe = (folders[0] / "recipe.resolved.yaml").read_text()
+    values = yaml.safe_load(recipe)
+    if (hidden := hide_settings(values, known_secrets())) != values:
+        recipe = yaml.safe_dump(hidden, sort_keys=False, allow_unicode=True)
     text = "The recipe, with every value that was used:"
     if len(folders) > 1:
         text = f"The recipe of {folders[0].name}; where the others differ from it is compared below:"
