@@ -15,10 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from fakes import launching
-from fakes.processor import sitecustomize as processor
-from frame.cli import main
-from frame_plugins import _catalogue, albumentations_pipeline, torchvision_models, torchvision_transform
+# Without compiled files, each of hundreds of processes would compile frame, and each test process all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+from fakes import launching  # noqa: E402
+from fakes.processor import sitecustomize as processor  # noqa: E402
+from frame.cli import main  # noqa: E402
+from frame_plugins import (  # noqa: E402
+    _catalogue,
+    albumentations_pipeline,
+    torchvision_models,
+    torchvision_transform,
+)
 
 REPOSITORY = Path(__file__).parents[1]
 ARCHIVE = REPOSITORY.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
@@ -47,6 +56,13 @@ def auto_precision(request: pytest.FixtureRequest) -> None:
         os.environ[processor.VARIABLE] = precision
         os.environ.update(on_path(Path(processor.__file__).parent))
         processor.pretend()
+
+
+@pytest.fixture(autouse=True)
+def drafts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw figures with a tenth of their pixels, but for tests that are marked `sharp`: to draw takes a second each."""
+    if "sharp" not in request.keywords:
+        monkeypatch.setattr("frame.figures.DPI", 60)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -62,8 +63,10 @@ def _make(out: Path, name: str, path: Path | None, stack: ExitStack) -> Path:
             continue
         except OSError as error:
             raise UserError(f"the run's folder {final} cannot be made: {error.strerror}; choose --out") from error
-        if final.exists():  # asked behind the mkdir: whoever makes a run of this name made that folder first
+        if os.path.lexists(final):  # asked behind the mkdir: whoever makes a run of this name made that folder first
             draft.rmdir()
+            if path:
+                raise UserError(f"{path} is there already; a run begins in a folder of its own")
             continue
         with suppress(UserError):  # another start takes it for a leftover, just now
             stack.enter_context(RunDir(draft).locked())

@@ -5,7 +5,6 @@ import io
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 import frame as public
 from conftest import clean_environment
+from fakes import launching
 from frame import hookspecs
 from frame.cli import cli
 from frame.plugins import load_plugins
@@ -197,8 +197,8 @@ def test_the_notebook_as_shown_runs(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", DOCS["after-the-run"], re.DOTALL)
     recipe = REPOSITORY / "tests" / "framework" / "fixtures" / "tiny.yaml"
     environment = {**clean_environment(tmp_path), "MPLBACKEND": "Agg"}
-    command = [sys.executable, "-c", code.replace('"quickstart"', repr(str(recipe)))]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    (tmp_path / "notebook.py").write_text(code.replace('"quickstart"', repr(str(recipe))))
+    done = launching.run([], tmp_path, environment, module="notebook")
     assert done.returncode == 0, done.stderr
 
 

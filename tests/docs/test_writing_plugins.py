@@ -14,6 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from conftest import clean_environment
+from fakes import launching
 from frame import components, hookspecs
 from frame.scaffold import KINDS
 
@@ -111,8 +112,8 @@ def test_all_of_them_train_together(tutorial, digits, frame):
 
 
 def test_its_tests_pass(tutorial):
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-q", "test_plugins.py"]
-    done = subprocess.run(command, cwd=tutorial, env=clean_environment(tutorial), capture_output=True, text=True)
+    arguments = ["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "test_plugins.py"]
+    done = launching.run(arguments, tutorial, clean_environment(tutorial), module="pytest")
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from textwrap import dedent
+
+import frame
 
 
 def install_distribution(site: Path, distribution: str, text: str, name: str | None = None) -> Path:
@@ -20,8 +23,9 @@ def install_distribution(site: Path, distribution: str, text: str, name: str | N
 
 def plugin(body: str, offers: str = "{'NAME': Mine}") -> str:
     """Return the text of a plugin's module: `body`, in which `Mine` is defined, and the hook that offers it."""
+    used = ", ".join(sorted(name for name in frame.__all__ if name[0].isupper() and re.search(rf"\b{name}\b", body)))
     return (
-        f"from frame import *\nfrom frame import hookimpl\n\n{dedent(body)}\n\n"
+        f"from frame import {used or 'Component'}\nfrom frame import hookimpl\n\n{dedent(body)}\n\n"
         f"@hookimpl\ndef frame_components():\n    return {offers}\n"
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -31,37 +32,48 @@ def launcher() -> Any:
     return context
 
 
-def be_frame(arguments: Sequence[str], folder: str, variables: Mapping[str, str], out: str, err: str) -> None:
-    """Be the command `frame`: in `folder`, with these environment variables and no others, its output in files."""
-    from frame.cli import main
-
+def be(
+    module: str, arguments: Sequence[str], folder: str, variables: Mapping[str, str], out: str | None, err: str | None
+) -> None:
+    """Be `python -m module`: in `folder`, with these environment variables and no others, its output in files, or with
+    standard output and error closed."""
     multiprocessing.set_start_method("fork", force=True)  # as for a process that was not begun by a server
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(variables)
-    for path, stream in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    sys.argv = ["frame", *arguments]
-    main()
+    if out is None or err is None:
+        sys.stdout = sys.stderr = None  # what Python makes of closed ones when it begins
+        os.closerange(1, 3)
+    else:
+        for path, stream in ((out, 1), (err, 2)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    sys.argv = [module, *arguments]
+    if module != "frame":  # a command does not import from where it is called
+        sys.path.insert(0, folder)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def start(arguments: Sequence[object], folder: Path, out: Path | str = "out.txt") -> Any:
+def start(arguments: Sequence[object], folder: Path, out: Path | str | None = "out.txt") -> Any:
     """Begin the command in `folder`, which is its home too; what it says is in `out` (a pipe and a terminal have names
-    too) and in err.txt there."""
+    too) and in err.txt there. out: None closes both."""
     given, variables = [str(argument) for argument in arguments], os.environ | {"HOME": str(folder)}
-    process = launcher().Process(target=be_frame, args=(given, str(folder), variables, str(out), "err.txt"))
+    streams = (None, None) if out is None else (str(out), "err.txt")
+    process = launcher().Process(target=be, args=("frame", given, str(folder), variables, *streams))
     process.start()
     return process
 
 
 def run(
-    arguments: Sequence[object], folder: Path, variables: Mapping[str, str], timeout: float = 240
+    arguments: Sequence[object], folder: Path, variables: Mapping[str, str], timeout: float = 240, module: str = "frame"
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end; return its exit code and what it said. Raises TimeoutExpired."""
+    """Run the command, or `python -m` of another module, to its end; return its exit code and what it said.
+
+    Raises TimeoutExpired.
+    """
     given = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as place:
         out, err = Path(place) / "out", Path(place) / "err"
-        process = launcher().Process(target=be_frame, args=(given, str(folder), dict(variables), str(out), str(err)))
+        process = launcher().Process(target=be, args=(module, given, str(folder), dict(variables), str(out), str(err)))
         process.start()
         process.join(timeout)
         if process.exitcode is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fakes.launching import be_frame, launcher
+from fakes.launching import be, launcher
 
 PATIENCE_S = 250
 
@@ -66,4 +66,4 @@ def _call(arguments: Sequence[str], folder: str, variables: dict[str, object]) -
     out, err = (f"{name}{variables['RANK']}.txt" for name in ("out", "err"))
     for name in (out, err):
         (Path(folder) / name).unlink(missing_ok=True)
-    be_frame(arguments, folder, os.environ | given, out, err)
+    be("frame", arguments, folder, os.environ | given, out, err)

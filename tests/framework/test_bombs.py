@@ -54,10 +54,10 @@ VALUES = {
     "a number in base 16": ("0x" + "f" * 90_000, "a number of 90,002 characters"),
     "a number with an absurd exponent": ("1e999999999", ""),
     "a number in base 60": (":".join(["59"] * 30_000), "a number of 89,999 characters"),
-    "many keys": ("{" + ", ".join(f"k{i}: 1" for i in range(9_000)) + "}", ""),
-    "many entries": ("[" + "1," * 45_000 + "]", ""),
+    "many keys": ("{" + ", ".join(f"k{i}: 1" for i in range(1_000)) + "}", ""),
+    "many entries": ("[" + "1," * 2_000 + "]", ""),
     "one long word": ("x" * 90_000, ""),
-    "many anchors": ("[" + ", ".join(f"&a{i} x" for i in range(8_000)) + "]", ""),
+    "many anchors": ("[" + ", ".join(f"&a{i} x" for i in range(2_000)) + "]", ""),
     "a nested interpolation": ("${" * 1_000 + "}" * 1_000, ""),
 }
 
@@ -93,8 +93,14 @@ def test_a_value_that_is_a_bomb_is_refused_in_bounded_time_and_memory(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_slowest_bomb_is_refused_in_bounded_time_and_memory(tmp_path):
-    check(tmp_path, {"a nested interpolation": ("${" * 20_000 + "}" * 20_000, "")})
+def test_the_slowest_bombs_are_refused_in_bounded_time_and_memory(tmp_path):
+    bombs = {
+        "a nested interpolation": "${" * 20_000 + "}" * 20_000,
+        "many keys": "{" + ", ".join(f"k{i}: 1" for i in range(9_000)) + "}",
+        "many entries": "[" + "1," * 45_000 + "]",
+        "many anchors": "[" + ", ".join(f"&a{i} x" for i in range(8_000)) + "]",
+    }
+    check(tmp_path, {kind: (text, "") for kind, text in bombs.items()})
 
 
 def chain(folder: Path, files: int) -> Path:

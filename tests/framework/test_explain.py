@@ -135,7 +135,7 @@ def test_a_default_that_an_interpolation_leads_to(cli, recipe_file):
     recipe_file("extends: quickstart\ntrain: {log_every: '${data.eval_batch_size}'}\nname: '${train.epochs}-${seed}'\n")
     found = origins(cli("explain", "recipe.yaml", "seed=3").out.splitlines())
     assert found["log_every: 500"] == "recipe.yaml:2, default of data.eval_batch_size"
-    assert found["name: 8-3"] == "recipe.yaml:3"
+    assert found["name: 5-3"] == "recipe.yaml:3"
     values = {one["key"]: one for one in json.loads(cli("explain", "recipe.yaml", "--json").out)}
     assert values["train.log_every"]["defaults"] == ["data.eval_batch_size"]
     assert "defaults" not in values["train.epochs"]

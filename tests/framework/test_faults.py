@@ -43,7 +43,9 @@ def test_a_run_goes_on_when_nobody_reads_its_output_any_more(tmp_path):
 
 
 def test_a_run_goes_on_without_any_output(tmp_path):
-    assert shell(f"frame run {FAULTY} train.epochs=3 >&- 2>&-", tmp_path).returncode == 0
+    run = start(["run", FAULTY, "train.epochs=3"], tmp_path, None)
+    run.join(100)
+    assert run.exitcode == 0
     assert_whole(only_run(tmp_path))
 
 

@@ -32,7 +32,6 @@ DEEPER = (
 FOLDERS = ("checkpoints", "analysis", "analysis/curves", "plugins", "export", "wandb", "wandb/run-1", "tensorboard")
 COMMANDS = {
     "resume": ("resume", "{run}", "--trust"),
-    "run": ("run", TINY, "--folder", "{run}"),
     "analyze": ("analyze", "{run}", "curves", "--trust"),
     "evaluate": ("evaluate", "{run}", "--trust"),
     "predict": ("predict", "{run}", "image.png", "--trust"),

@@ -71,6 +71,6 @@ def test_a_draft_that_another_process_has_stays(tmp_path):
 def test_a_folder_that_is_there_is_never_taken(tmp_path):
     there = tmp_path / "same" / "20260101-000000-0000"
     there.mkdir(parents=True)
-    with pytest.raises(UserError, match="no free name"), drafted(tmp_path, "same", there):
+    with pytest.raises(UserError, match="is there already"), drafted(tmp_path, "same", there):
         pass
     assert list(there.parent.iterdir()) == [there]

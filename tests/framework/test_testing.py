@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from fakes import launching
 from fakes.broken import BROKEN
 from frame import DatasetComponent, DataSplits, UserError
 from frame.registry import OWN
@@ -112,8 +112,8 @@ class TestUnderPytest:
             """),
             "test_mine.py",
         )
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line", "."]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=one_thread())
+        arguments = ["-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line", "."]
+        done = launching.run(arguments, tmp_path, one_thread(), module="pytest")
         count = len(checks(ModelContract))
         assert f"1 failed, {3 * count - 1} passed" in done.stdout, done.stdout
         assert "logits are (1, 7), not (1, 10); size the last layer by data.num_classes" in done.stdout

@@ -34,6 +34,7 @@ def test_samples_take_turns_over_the_classes_and_follow_the_seed():
     assert sorted(spread(targets, 500, seed=0)) == list(range(103))
 
 
+@pytest.mark.sharp
 def test_samples_show_the_original_beside_the_augmented_image():
     run = make_run()
     epochs = []

@@ -102,6 +102,7 @@ def test_metrics_stand_over_the_steps_and_those_of_an_epoch_have_their_own_names
     assert [status for _, status in events.texts["status"]] == ["finished"]
 
 
+@pytest.mark.sharp
 def test_results_are_images_text_and_scalars(tmp_path):
     run = training_run(tmp_path)
     tracker = TensorBoard(images=2).build(run)

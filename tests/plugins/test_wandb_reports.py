@@ -272,6 +272,7 @@ def test_the_command_line_prints_the_url_and_opens_it(tmp_path, server, monkeypa
     assert opened == [url]
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_does_not_hold_the_process(frame, tmp_path, server):
     server.failure = "hang"
     folder = make_run(tmp_path, bound=1)

@@ -27,7 +27,9 @@ def without_secrets(path: Path, page: dict[str, Any]) -> dict[str, Any]:
 
     Plain words stay: `label_key: labels` is no secret, and its word is in harmless text.
     """
-    with suppress(UserError):  # a recipe that is missing, or damaged, which is said elsewhere
+    if not path.is_file():  # a pipe would be waited for
+        return page
+    with suppress(UserError):  # one that is damaged, which is said elsewhere
         named = [text for text in secret_settings(read_yaml(path)[0]) if len(text) >= SHORTEST]
         secrets = [text for text in named if not re.fullmatch("[a-z_]+", text)]
         return hide_secrets(page, secrets) if secrets else page
