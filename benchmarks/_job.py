@@ -12,7 +12,7 @@ from frame.events import RunEvents
 from frame.interrupts import StopRequest
 from frame.randomness import seed_everything
 from frame.resolve import load_recipe
-from frame.rundir import create_run
+from frame.rundir import RunDir
 from frame.tracking import Trackers
 
 PLUGIN = Path(__file__).with_name("_synthetic.py")
@@ -28,7 +28,8 @@ def prepare(recipe: str, folder: Path) -> tuple[Job, RunEvents, Parts]:
     data = load_data(loaded.recipe)
     seed_everything(loaded.recipe.seed)
     parts = build(loaded.recipe, data)
-    run, trackers = create_run(folder, "run"), Trackers(console.warn)
+    run, trackers = RunDir(folder / "run"), Trackers(console.warn)
+    run.checkpoints.mkdir(parents=True)
     job, events = assemble(parts, loaded.recipe, run, trackers, console, StopRequest(), fresh=True, resumed=False)
     events.run_start(job)
     events.epoch_start(job)
