@@ -49,11 +49,6 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests wait for processes, browsers and servers a fifth of their time."""
-    return len(os.sched_getaffinity(0)) + 1
-
-
 @pytest.fixture(scope="session", autouse=True)
 def auto_precision(request: pytest.FixtureRequest) -> None:
     """With --auto-precision: let torch say of the CPU that it computes in bf16, or not; in processes of tests too."""
