@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from frame.assembly import assemble
-from frame.build import Parts, build, load_data
+from frame.training.setup import assemble
+from frame.training.build import Parts, build, load_data
 from frame.console import Console
-from frame.engine import Job
-from frame.events import RunEvents
-from frame.interrupts import StopRequest
-from frame.randomness import seed_everything
-from frame.resolve import load_recipe
-from frame.rundir import RunDir
-from frame.tracking import Trackers
+from frame.training.engine import Job
+from frame.training.events import RunEvents
+from frame.compute.interrupts import StopRequest
+from frame.compute.randomness import seed_everything
+from frame.recipe.load import load_recipe
+from frame.rundir.folder import RunDir
+from frame.training.trackers import Trackers
 
 PLUGIN = Path(__file__).with_name("_synthetic.py")
 

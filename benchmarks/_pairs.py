@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 
-from frame.device import computes_bf16
+from frame.compute.device import computes_bf16
 
 PAIRS = 5
 Found = dict[str, list[float]]  # candidate -> its figure in each round

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import cross_entropy
 
-from frame.engine import Job, evaluate, train_epoch
-from frame.events import RunEvents
+from frame.training.engine import Job, evaluate, train_epoch
+from frame.training.events import RunEvents
 
 RECIPE = """
 seed: 1

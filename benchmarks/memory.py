@@ -54,7 +54,7 @@ def measure(kind: str, images: int) -> dict[str, float]:
 
     epochs = {"lazy": partial(in_frame, LAZY), "frame": partial(in_frame, S10), "bare loop": by_hand, KEEPING: by_hand}
     if kind == KEEPING:
-        from frame.allocator import keep_freed_memory
+        from frame.compute.allocator import keep_freed_memory
 
         keep_freed_memory()
     seconds = epochs[kind](images)
@@ -69,7 +69,7 @@ def in_frame(recipe: str, images: int) -> float:
     """Return the seconds of a recipe's first epoch."""
     from _job import prepare
 
-    from frame.engine import train_epoch
+    from frame.training.engine import train_epoch
 
     with tempfile.TemporaryDirectory() as folder:
         job, events, _ = prepare(recipe.format(images=images), Path(folder))

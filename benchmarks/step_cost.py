@@ -26,7 +26,7 @@ from _synthetic import null_model, split
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from frame.engine import train_epoch
+from frame.training.engine import train_epoch
 
 BATCH, SIZE, EVERY = 8, 4, 10
 RECIPE = """

@@ -23,7 +23,7 @@ from statistics import mean, median
 import torch
 from _pairs import arguments, interleaved, print_conditions, print_table, ratios, spread
 
-from frame.resolve import load_recipe
+from frame.recipe.load import load_recipe
 
 HERE = Path(__file__).parent
 RECIPES = ("cifar10_speedrun", "cifar10_muon")

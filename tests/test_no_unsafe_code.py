@@ -11,7 +11,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 FILES = sorted(path for root in ("framework", "plugins") for path in (REPOSITORY / root).rglob("*.py"))
 EXCEPTIONS = {("framework/frame/plugin_files.py", "exec_module")}
-"""A plugin's file is imported in one place, when `frame.trust` has looked at it."""
+"""A plugin's file is imported in one place, when `frame.plugins.trust` has looked at it."""
 MODULES = {"_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 NAMES = {"exec_module", "extract_archive", "unpack_archive", "popen", "system", "unsafe_load", "full_load", "Unpickler"}

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from frame.report import images
 from frame.report.shapes import Damaged
-from frame.rundir import RunDir, write_json
+from frame.rundir.folder import RunDir, write_json
 
 TINY = Path(__file__).parent / "framework" / "fixtures" / "tiny.yaml"
 ANALYZERS = (

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from frame.resolve import load_recipe
-from frame.rundir import read_lines
+from frame.recipe.load import load_recipe
+from frame.rundir.folder import read_lines
 from frame_plugins.cifar10 import CLASSES
 
 pytestmark = pytest.mark.cifar10

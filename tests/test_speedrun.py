@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 from frame import Steps
-from frame.resolve import load_recipe
+from frame.recipe.load import load_recipe
 from frame.testing.examples import data_info, training_run
 from frame_plugins.muon.filters import FilterMuon
 

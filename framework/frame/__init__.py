@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .components import (
+from .api.components import (
     AUTO,
     AnalyzerComponent,
     BatchTransform,
@@ -25,7 +25,7 @@ from .components import (
     TrackerComponent,
     TransformComponent,
 )
-from .contracts import (
+from .api.contracts import (
     AnalysisRun,
     BatchDraws,
     Callback,
@@ -36,14 +36,14 @@ from .contracts import (
     Tracker,
     TrainingRun,
 )
-from .data import DataInfo, DataSplits, Image, Images, Omission, Predictions, Split, Targets, take
+from .api.data import DataInfo, DataSplits, Image, Images, Omission, Predictions, Split, Targets, take
 from .errors import FrameError, Problem, RunFailed, UserError, suggest
-from .figures import COLORS, house_style, new_figure, png, shorten
-from .hookspecs import hookimpl
-from .layers import Layer, layers_of
-from .model_guard import untouched
-from .ranking import best_of, better, mode_of
-from .results import (
+from .api.figures import COLORS, house_style, new_figure, png, shorten
+from .api.hookspecs import hookimpl
+from .api.layers import Layer, layers_of
+from .api.model_guard import untouched
+from .api.ranking import best_of, better, mode_of
+from .api.results import (
     AnalyzerResult,
     Chart,
     Color,
@@ -57,12 +57,12 @@ from .results import (
     Table,
 )
 from .secrets import hide_secrets, hide_settings, known_secrets, names_a_secret
-from .steps import Steps
+from .api.steps import Steps
 
 if TYPE_CHECKING:
-    from .cache import cached
-    from .finished import Run, load_run, run
-    from .image_files import (
+    from .rundir.cache import cached
+    from .runs.open import Run, load_run, run
+    from .api.images import (
         IMAGE_ENDINGS,
         PrepareImage,
         UnreadableImageError,
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         shown_name,
         to_rgb,
     )
-    from .omissions import Omissions
+    from .api.omissions import Omissions
 
 __version__ = "0.1.0"
 

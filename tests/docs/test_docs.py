@@ -16,12 +16,12 @@ from pydantic_core import PydanticUndefined
 import frame as public
 from conftest import clean_environment
 from fakes import launching
-from frame import hookspecs
+from frame.api import hookspecs
 from frame.cli import cli
-from frame.plugins import load_plugins
-from frame.registry import Registries
-from frame.rundir import RunDir
-from frame.settings import CheckpointSettings, DataSettings, Normalization, RecipeSettings, TrainSettings
+from frame.plugins.load import load_plugins
+from frame.plugins.registry import Registries
+from frame.rundir.folder import RunDir
+from frame.recipe.settings import CheckpointSettings, DataSettings, Normalization, RecipeSettings, TrainSettings
 from frame.sweep.spec import SweepSettings, load_sweep
 
 REPOSITORY = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_every_hook_is_documented():
 @pytest.mark.parametrize(("_name", "registry"), list(Registries()), ids=lambda value: getattr(value, "kind", ""))
 def test_every_kind_is_in_the_table_of_contracts(_name, registry):
     bases = [registry.base, *registry.base.__subclasses__()] if registry.kind == "transform" else [registry.base]
-    names = [base.__name__ for base in bases if base.__module__ == "frame.components" and "build" in vars(base)]
+    names = [base.__name__ for base in bases if base.__module__ == "frame.api.components" and "build" in vars(base)]
     assert names
     for name in names:
         assert re.search(rf"^\| {registry.kind}\b.*\| `{name}` \|", DOCS["plugins"], re.MULTILINE), name

@@ -15,8 +15,9 @@ from omegaconf import OmegaConf
 
 from conftest import clean_environment
 from fakes import launching
-from frame import components, hookspecs
-from frame.scaffold import KINDS
+from frame.api import components
+from frame.api import hookspecs
+from frame.cli.scaffold import KINDS
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "writing-plugins.md").read_text()

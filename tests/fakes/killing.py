@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fakes.launching import start
-from frame.rundir import RunDir
+from frame.rundir.folder import RunDir
 
 PATIENCE_S = 250
 

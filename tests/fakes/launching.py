@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = [
-    "frame.conduct", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection", "torch_lr_finder",
+    "frame.runs.start", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection", "torch_lr_finder",
     "albumentations", "matplotlib.figure",
 ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from frame import cached
-from frame.cache import cache_root
+from frame.rundir.cache import cache_root
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from frame import RunFailed
-from frame.checkpoints import load_best, load_last, save_best, save_last
-from frame.rundir import RunDir
+from frame.rundir.checkpoints import load_best, load_last, save_best, save_last
+from frame.rundir.folder import RunDir
 
 
 def new_run(folder: Path) -> RunDir:

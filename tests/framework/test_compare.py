@@ -14,8 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 from safetensors.numpy import load_file, save_file
 from scipy.stats import binomtest, chi2
 
-from frame.comparison.mcnemar import mcnemar
-from frame.rundir import RunDir
+from frame.report.comparison.mcnemar import mcnemar
+from frame.rundir.folder import RunDir
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 DOCS = Path(__file__).parents[2] / "docs" / "comparing.md"

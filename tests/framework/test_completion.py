@@ -16,8 +16,8 @@ from conftest import clean_environment
 from fakes.distributions import model
 from fakes.recipes import MINIMAL as RECIPE
 from frame.cli import cli as command
-from frame.plugins import load_plugins
-from frame.registry import Registries
+from frame.plugins.load import load_plugins
+from frame.plugins.registry import Registries
 
 BIN = Path(sys.executable).parent
 

@@ -26,10 +26,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from frame import UserError
-from frame.explain import history
+from frame.analysis.after_training import history
 from frame.report import write_report
-from frame.resolve import load_recipe
-from frame.rundir import RunDir
+from frame.recipe.load import load_recipe
+from frame.rundir.folder import RunDir
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 SETTINGS = ("scheduler={use: one_cycle, max_lr: auto}", "lr_finder={use: lr_range_test, num_steps: 20}")

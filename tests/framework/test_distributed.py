@@ -20,8 +20,8 @@ from conftest import clean_environment
 from fakes import worlds
 from fakes.faulty_run import FAULTY
 from fakes.killing import assert_same, only_run, wait_for
-from frame.distributed import World
-from frame.rundir import RunDir, read_lines
+from frame.compute.distributed import World
+from frame.rundir.folder import RunDir, read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 UNEVEN = (

@@ -13,7 +13,7 @@ import torch
 import frame as package
 from conftest import on_path
 from fakes.distributions import install_distribution
-from frame.doctor import CIFAR10_FORMS, examine
+from frame.cli.health import CIFAR10_FORMS, examine
 from frame_plugins.cifar10.original import ARCHIVE, BATCHES
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem(cli, tmp_path):
 
 def test_little_space_is_said(look, monkeypatch):
     usage = type("Usage", (), {"free": 2**30})
-    monkeypatch.setattr("frame.doctor.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("frame.cli.health.shutil.disk_usage", lambda path: usage)
     found = look()["output"]
     assert (found.state, found.message.partition(", ")[2]) == ("warning", "1.0 GiB free")
     usage.free = 2**20
@@ -129,7 +129,7 @@ class TestWandb:
 
 
 def test_more_threads_than_cores(look, monkeypatch):
-    monkeypatch.setattr("frame.doctor._cores", lambda: 1.5)
+    monkeypatch.setattr("frame.cli.health._cores", lambda: 1.5)
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:

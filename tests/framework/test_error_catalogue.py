@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from frame.resolve import load_recipe
+from frame.recipe.load import load_recipe
 
 CATALOGUE = yaml.safe_load(Path(__file__).with_name("error_catalogue.yaml").read_text(encoding="utf-8"))
 BASE = CATALOGUE["base"]

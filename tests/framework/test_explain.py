@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from frame.resolve import load_recipe
+from frame.recipe.load import load_recipe
 
 BASE = """\
 data: {use: digits, batch_size: 64}

@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 
 from frame import load_run
-from frame.build import load_data
+from frame.training.build import load_data
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from frame.checkpoints import load_last
-from frame.rundir import RunDir, read_lines
+from frame.rundir.checkpoints import load_last
+from frame.rundir.folder import RunDir, read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 

@@ -14,8 +14,8 @@ import torch
 
 import frame as package
 from frame import DataInfo, DataSplits, Split, UserError, load_run
-from frame.reevaluate import with_classes_of
-from frame.rundir import read_lines
+from frame.runs.evaluate_again import with_classes_of
+from frame.rundir.folder import read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 SETTINGS = ("train.epochs=1", "analyzers=[{use: confusion}, {use: misclassified, count: 2}]")
@@ -74,7 +74,7 @@ class TestInPython:
         model = opened.model()
         assert torch.equal(torch.get_rng_state(), before)
         assert not any(module.training for module in model.modules())
-        from frame.build import load_data
+        from frame.training.build import load_data
 
         data = load_data(opened.loaded.recipe)
         with torch.inference_mode():
@@ -279,7 +279,7 @@ class TestAnalyze:
         assert "data: is not what it was when the run was made" in done.err
 
     def test_a_run_in_use_is_left_alone(self, run, frame, tmp_path):
-        from frame.rundir import RunDir
+        from frame.rundir.folder import RunDir
 
         with RunDir(run).locked():
             done = frame("analyze", run)

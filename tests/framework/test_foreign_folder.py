@@ -17,7 +17,7 @@ import pytest
 import frame
 from conftest import Result, clean_environment
 from frame import UserError
-from frame.rundir import RunDir, open_run
+from frame.rundir.folder import RunDir, open_run
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 FILES = (

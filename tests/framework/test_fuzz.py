@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from frame import UserError
-from frame.recipe import Recipe
-from frame.resolve import load_recipe
-from frame.yamlfile import read_value
+from frame.recipe.recipe import Recipe
+from frame.recipe.load import load_recipe
+from frame.recipe.yaml_text import read_value
 
 RECIPE = {
     "name": "fuzz",

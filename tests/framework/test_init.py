@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from frame.plugins import load_plugins
-from frame.resolve import load_recipe
-from frame.schema import SCHEMA_FILE
+from frame.plugins.load import load_plugins
+from frame.recipe.load import load_recipe
+from frame.recipe.schema import SCHEMA_FILE
 
 RECIPES = load_plugins().recipes
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from frame import Split, UserError
-from frame.device import Backend
-from frame.loader import Normalize, Pipeline, scale
-from frame.randomness import Draws, epoch_order, sample_rng
-from frame.resident import hold, settle
+from frame.compute.device import Backend
+from frame.input.pipeline import Normalize, Pipeline, scale
+from frame.compute.randomness import Draws, epoch_order, sample_rng
+from frame.input.resident import hold, settle
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
@@ -137,7 +137,7 @@ def test_images_that_stay_on_the_device_are_the_same(device):
 
 
 def test_images_that_take_more_than_half_of_a_devices_memory_are_sent_batch_by_batch(monkeypatch):
-    monkeypatch.setattr("frame.resident.free_memory", lambda device: 2**31)
+    monkeypatch.setattr("frame.input.resident.free_memory", lambda device: 2**31)
     large = Split(np.broadcast_to(IMAGES[:1], (2**24, 6, 5, 3)), SPLIT.targets)  # 1.4 GiB, were it written out
     assert settle(large, torch.device("cuda"), must=False) is None
     message = "the images take 1.41 GiB, more than half of the 2.00 GiB free on cuda; take auto"

@@ -12,7 +12,7 @@ import pytest
 
 from fakes.launching import start
 from frame import UserError
-from frame.newrun import drafted, publish
+from frame.rundir.new import drafted, publish
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 HELPERS = TINY.with_name("helpers.py")

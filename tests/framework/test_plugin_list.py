@@ -9,7 +9,7 @@ import pytest
 import frame as package
 from conftest import on_path
 from fakes.distributions import install_distribution, model
-from frame.plugins import load_plugins
+from frame.plugins.load import load_plugins
 
 FRAME = f"frame-train {package.__version__}"
 

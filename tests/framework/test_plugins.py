@@ -18,8 +18,8 @@ from conftest import on_path
 from fakes.distributions import install_distribution, model, plugin
 from fakes.recipes import MINIMAL as RECIPE
 from frame import UserError
-from frame.plugins import load_plugins
-from frame.resolve import load_recipe
+from frame.plugins.load import load_plugins
+from frame.recipe.load import load_recipe
 
 HOOK = "from frame import hookimpl\n@hookimpl"
 RIGHT = "write @frame.hookimpl def frame_components() -> dict[str, type[Component]]"

@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from frame import Omissions, Split, fit_image, load_run
-from frame.predict import image_files, predict
+from frame.runs.predict import image_files, predict
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 CLASSES = ["ant", "bee", "cow"]

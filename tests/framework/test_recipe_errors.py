@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from frame import UserError
-from frame.resolve import load_recipe
+from frame.recipe.load import load_recipe
 
 RECIPE = """\
 name: probe

@@ -14,7 +14,7 @@ import yaml
 
 from fakes.killing import assert_same, only_run
 from fakes.launching import start
-from frame.rundir import RunDir, read_lines
+from frame.rundir.folder import RunDir, read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 
@@ -210,7 +210,7 @@ def test_checkpoints_are_saved_by_steps_and_by_minutes(cli, tmp_path):
 
 
 def test_a_checkpoint_that_does_not_fit_is_an_error_in_a_line(cli, stopped):
-    from frame.checkpoints import load_last, save_last
+    from frame.rundir.checkpoints import load_last, save_last
 
     run = stopped()
     state, _ = load_last(run)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import clean_environment
-from frame.rundir import RunDir, append_line, write_json
+from frame.rundir.folder import RunDir, append_line, write_json
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 

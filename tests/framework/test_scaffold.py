@@ -16,10 +16,10 @@ from conftest import CACHE, clean_environment, on_path
 from frame import __version__
 from frame.cli.plugin_new import new
 from frame.errors import UserError
-from frame.hookspecs import API_VERSION
-from frame.plugins import load_plugins
-from frame.registry import Registries
-from frame.scaffold import KINDS, Names, names, package, single_file, write
+from frame.api.hookspecs import API_VERSION
+from frame.plugins.load import load_plugins
+from frame.plugins.registry import Registries
+from frame.cli.scaffold import KINDS, Names, names, package, single_file, write
 
 PLUGINS = load_plugins()
 

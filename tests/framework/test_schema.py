@@ -17,12 +17,12 @@ from pydantic import BaseModel
 
 from conftest import clean_environment
 from frame import LossComponent, ModelComponent, UserError
-from frame.plugins import Plugins, load_plugins
-from frame.resolve import load_recipe, resolve
-from frame.schema import HEADER, recipe_schema
-from frame.settings import RecipeSettings
-from frame.source import Source
-from frame.yamlfile import read_yaml
+from frame.plugins.load import Plugins, load_plugins
+from frame.recipe.load import load_recipe, resolve
+from frame.recipe.schema import HEADER, recipe_schema
+from frame.recipe.settings import RecipeSettings
+from frame.recipe.source import Source
+from frame.recipe.yaml_text import read_yaml
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = sorted((REPOSITORY / "recipes").glob("*.yaml"))
@@ -62,7 +62,7 @@ def validator() -> Draft7Validator:
 def agree(validator, tmp_path, monkeypatch):
     """Assert that schema and `frame validate` agree on a recipe; return whether they accept it."""
     monkeypatch.setattr(
-        "frame.resolve.load_plugins", lambda named=(), trust=False: load_plugins(named) if named else PLUGINS
+        "frame.recipe.load.load_plugins", lambda named=(), trust=False: load_plugins(named) if named else PLUGINS
     )
     monkeypatch.chdir(tmp_path)
 

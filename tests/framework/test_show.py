@@ -15,7 +15,7 @@ import yaml
 
 from conftest import clean_environment, on_path
 from fakes.distributions import install_distribution, plugin
-from frame.plugins import load_plugins
+from frame.plugins.load import load_plugins
 
 BASE = {
     "data": {"use": "digits"},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frame.randomness import rng_state, seed_everything, set_rng_state
-from frame.rundir import append_line, read_lines, write_bytes
+from frame.compute.randomness import rng_state, seed_everything, set_rng_state
+from frame.rundir.folder import append_line, read_lines, write_bytes
 
 
 def test_generators_go_on_where_they_were_saved(tmp_path):

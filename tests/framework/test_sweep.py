@@ -16,7 +16,7 @@ import yaml
 from conftest import clean_environment
 from fakes.killing import wait_for
 from frame.errors import UserError
-from frame.rundir import RunDir
+from frame.rundir.folder import RunDir
 from frame.sweep.record import Trial, open_sweep
 from frame.sweep.search import Search
 from frame.sweep.spec import load_sweep

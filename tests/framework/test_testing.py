@@ -15,7 +15,7 @@ import pytest
 from fakes import launching
 from fakes.broken import BROKEN
 from frame import DatasetComponent, DataSplits, UserError
-from frame.registry import OWN
+from frame.plugins.registry import OWN
 from frame.testing import (
     CONTRACTS,
     ComponentContract,

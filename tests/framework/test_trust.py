@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from frame.trust import sign
+from frame.plugins.trust import sign
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 PLUGIN = """
@@ -201,7 +201,7 @@ def test_another_machine_or_user_is_not_this_one(make, call, monkeypatch):
     run = make()
     recipe = run / "recipe.resolved.yaml"
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("frame.trust._machine", lambda: "another machine with the same home")
+        elsewhere.setattr("frame.plugins.trust._machine", lambda: "another machine with the same home")
         assert call("validate", recipe)[0].code == 2
     with monkeypatch.context() as other:
         other.setattr(os, "getuid", lambda: 54321)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from frame import DataInfo, UserError
-from frame.randomness import Draws
+from frame.compute.randomness import Draws
 from frame_plugins.batch_ops import CutMix, Cutout, Mixup, RandomCrop, RandomFlip
 
 INFO = DataInfo(("a", "b"), (32, 32, 3), (0.5, 0.25, 0.75), (0.2, 0.2, 0.2), 100)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frame.plugins import load_plugins
-from frame.registry import OWN
+from frame.plugins.load import load_plugins
+from frame.plugins.registry import OWN
 from frame.testing import CONTRACTS, checks, contract_of, run_check
 from frame_plugins.cifar10 import CLASSES
 

@@ -13,8 +13,8 @@ from fakes.wandb_log import OfflineRun
 from fakes.wandb_run import alone, analysis, leave_files, log_a_run, reached, read_offline, training_run
 from fakes.wandb_server import WandbServer
 from frame import png
-from frame.recipe import Named
-from frame.tracking import Trackers
+from frame.recipe.recipe import Named
+from frame.training.trackers import Trackers
 from frame_plugins.wandb_tracker import Wandb
 from frame_plugins.wandb_tracker.session import within
 

@@ -18,7 +18,7 @@ from test_tensorboard import training_run
 from fakes.wandb_reports_server import WandbReportsServer
 from fakes.wandb_run import KEY, reached
 from frame import AnalyzerResult, Picture, RunFailed, TrackerComponent, UserError
-from frame.analysis import save_result
+from frame.analysis.analyze import save_result
 from frame.cli import cli
 from frame_plugins.wandb_tracker import Wandb
 

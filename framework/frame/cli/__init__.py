@@ -74,7 +74,7 @@ def _strictness() -> Iterator[None]:
 
 def _as_override(error: click.NoSuchOption) -> str | None:
     """Say how a setting is overridden, where a command that takes overrides was given it as an option."""
-    from ..settings import RecipeSettings
+    from ..recipe.settings import RecipeSettings
 
     key = error.option_name.removeprefix("--")
     takes_them = error.ctx and any("[KEY=VALUE]" in (one.metavar or "") for one in error.ctx.command.params)

@@ -25,6 +25,6 @@ def analyze(context: click.Context, run: Path, analyzers: tuple[str, ...], *, de
     run's data is now.
     """
     from ..console import Console
-    from ..reanalyze import reanalyze
+    from ..runs.analyze_again import reanalyze
 
     context.exit(1 if reanalyze(run, analyzers, Console(), on(device), trust=trust) else 0)

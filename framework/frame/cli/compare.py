@@ -12,8 +12,8 @@ from .completion import complete_run
 from .text import echo, say, table
 
 if TYPE_CHECKING:
-    from ..comparison import Comparison
-    from ..comparison.parts import Row
+    from ..report.comparison import Comparison
+    from ..report.comparison.parts import Row
 
 HELD_OUT = ("test_acc", "val_acc")
 
@@ -30,9 +30,9 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
     It shows the settings that differ, the metrics with the best of each marked, the curves, and McNemar's test on the
     two sets of answers of each pair.
     """
-    from ..comparison import compare as compare_runs
-    from ..jsonfile import to_json
-    from ..rundir import open_run
+    from ..report.comparison import compare as compare_runs
+    from ..rundir.jsonfile import to_json
+    from ..rundir.folder import open_run
 
     comparison = compare_runs([open_run(run) for run in runs])
     for what in comparison.damaged:
@@ -49,7 +49,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
 
 def _write(path: Path, comparison: Comparison) -> None:
     from ..errors import UserError
-    from ..rundir import write_text
+    from ..rundir.folder import write_text
 
     try:
         write_text(path, comparison.page())
@@ -58,7 +58,7 @@ def _write(path: Path, comparison: Comparison) -> None:
 
 
 def _show(comparison: Comparison) -> None:
-    from ..comparison.overlay import overlay
+    from ..report.comparison.overlay import overlay
 
     letters = [side.letter for side in comparison.sides]
     runs = [[facts["run"], facts["name"], facts["state"], facts["path"]] for facts in comparison.values()["runs"]]
@@ -86,7 +86,7 @@ def _section(title: str, lines: list[str]) -> None:
 
 
 def _settings(comparison: Comparison) -> Iterator[list[str]]:
-    from ..yamlfile import quoted
+    from ..recipe.yaml_text import quoted
 
     for line in comparison.recipes:
         cells = zip(line["set"], line["values"], strict=True)

@@ -107,7 +107,7 @@ def _starting(texts: Iterable[tuple[str, str]], incomplete: str) -> Items:
 @quietly
 def complete_component(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """KIND/NAME of every component."""
-    from ..plugins import load_plugins
+    from ..plugins.load import load_plugins
 
     registries = [registry for _, registry in load_plugins().registries]
     found = [(f"{one.kind}/{name}", summary(one[name])) for one in registries for name in one]
@@ -117,7 +117,7 @@ def complete_component(_context: click.Context, _parameter: click.Parameter, inc
 @quietly
 def complete_analyzer(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """Names of analyzers."""
-    from ..plugins import load_plugins
+    from ..plugins.load import load_plugins
 
     analyzers = load_plugins().registries.analyzers
     return _starting(((name, summary(analyzers[name])) for name in analyzers), incomplete)
@@ -126,7 +126,7 @@ def complete_analyzer(_context: click.Context, _parameter: click.Parameter, inco
 @quietly
 def complete_kind(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """What `frame list` lists."""
-    from ..registry import Registries
+    from ..plugins.registry import Registries
 
     return _starting([*((name, "") for name, _ in Registries()), ("recipes", "")], incomplete)
 
@@ -134,7 +134,7 @@ def complete_kind(_context: click.Context, _parameter: click.Parameter, incomple
 @quietly
 def complete_recipe(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """Names of shipped recipes and files of this folder; with a folder in front, or where nothing fits, any file."""
-    from ..plugins import load_plugins
+    from ..plugins.load import load_plugins
 
     files = [(str(path), "") for path in sorted(Path().glob("*.yaml"))]
     found = _starting(

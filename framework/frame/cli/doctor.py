@@ -23,7 +23,7 @@ def doctor(context: click.Context, out: Path, *, as_json: bool) -> None:
 
     Nothing is changed, and nothing is asked over the network. The exit code is 1 if there is a problem.
     """
-    from ..doctor import examine
+    from .health import examine
 
     findings = []
     for finding in examine(out):

@@ -24,10 +24,10 @@ def evaluate(run: Path, overrides: tuple[str, ...], *, as_json: bool, device: st
     KEY=VALUE names the other data: data.root=FOLDER, data.use=..., data.eval_transforms=... Nothing is written. Classes
     that it has no test image of are named on standard error, so is what is left out of its folders.
     """
-    from ..data_checks import named
-    from ..finished import open_changed, refuse_others
-    from ..jsonfile import to_json
-    from ..reevaluate import measure
+    from ..input.data_checks import named
+    from ..runs.open import open_changed, refuse_others
+    from ..rundir.jsonfile import to_json
+    from ..runs.evaluate_again import measure
 
     refuse_others(overrides, "data.")
     found = measure(open_changed(run, [*overrides, *on(device)], trust=trust), lambda text: echo(text, err=True))

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from ..components import Component
-from ..registry import Registry
+from ..api.components import Component
+from ..plugins.registry import Registry
 
 
 def example(registry: Registry[Any], name: str, columns: int | None) -> str:

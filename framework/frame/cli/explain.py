@@ -14,8 +14,8 @@ from .run import OVERRIDES, RECIPE, TRUST
 from .text import echo
 
 if TYPE_CHECKING:
-    from ..origins import Value
-    from ..yamlfile import Key
+    from ..recipe.origins import Value
+    from ..recipe.yaml_text import Key
 
 DEFAULT = "default"
 NARROWEST = 40
@@ -30,8 +30,8 @@ NARROWEST = 40
 @TRUST
 def explain(recipe: str, overrides: tuple[str, ...], *, as_json: bool, trust: bool) -> None:
     """Show every value that RECIPE comes to and where it is from: a line of a file, the command line, or a default."""
-    from ..origins import origins, resolved
-    from ..resolve import load_recipe
+    from ..recipe.origins import origins, resolved
+    from ..recipe.load import load_recipe
 
     loaded = load_recipe(recipe, overrides, trust=trust)
     for warning in [*loaded.warnings, *loaded.plugins.errors]:
@@ -45,8 +45,8 @@ def explain(recipe: str, overrides: tuple[str, ...], *, as_json: bool, trust: bo
 
 
 def _as_object(value: Value) -> dict[str, Any]:
-    from ..source import COMMAND_LINE
-    from ..yamlfile import dotted
+    from ..recipe.source import COMMAND_LINE
+    from ..recipe.yaml_text import dotted
 
     place = value.place
     written = place is not None and place != COMMAND_LINE

@@ -11,7 +11,7 @@ from .run import RUN, TRUST
 from .text import echo
 
 if TYPE_CHECKING:
-    from ..export import Format
+    from ..runs.export import Format
 
 
 @click.command(short_help="Write a finished run's model for other programs.")
@@ -27,8 +27,8 @@ def export(run: Path, form: Format, *, out: Path | None, trust: bool) -> None:
     The file is run beside the original before it is kept: the largest difference is printed, and one that is too large
     is an error. Batches may have any size.
     """
-    from ..export import export as write
-    from ..finished import open_changed
+    from ..runs.export import export as write
+    from ..runs.open import open_changed
 
     written = write(open_changed(run, ["train.device=cpu"], trust=trust), form, out)
     echo(f"checked   the largest difference of a logit is {written.difference:.2g} of the largest logit")

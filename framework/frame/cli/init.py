@@ -24,8 +24,8 @@ def init(recipe: str, to: str) -> None:
 
     Beside it goes frame-recipe.schema.json, by which editors complete and check recipes.
     """
-    from ..plugins import load_plugins
-    from ..schema import HEADER, SCHEMA_FILE
+    from ..plugins.load import load_plugins
+    from ..recipe.schema import HEADER, SCHEMA_FILE
     from .schema import schema_text, write_file
 
     recipes = load_plugins().recipes
@@ -58,7 +58,7 @@ def _portable(file: Path, recipes: Mapping[str, Path]) -> str:
     """Return a shipped recipe's text, the one that it extends called by what it is found by from anywhere: its name."""
     import yaml
 
-    from ..plugins import find_recipe
+    from ..plugins.load import find_recipe
 
     text = file.read_text(encoding="utf-8-sig")
     root = yaml.compose(text, Loader=yaml.SafeLoader)

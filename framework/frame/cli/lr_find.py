@@ -16,16 +16,16 @@ def lr_find(recipe: str, overrides: tuple[str, ...], *, trust: bool) -> None:
     """Run RECIPE's learning-rate finder alone and print its curve and its suggestion. Nothing is written."""
     must_be_alone("frame lr-find")
 
-    from ..resolve import load_recipe
+    from ..recipe.load import load_recipe
 
     loaded = load_recipe(recipe, overrides, trust=trust)
 
-    from ..build import build, load_data
+    from ..training.build import build, load_data
     from ..console import Console
     from ..errors import UserError
-    from ..faults import faults_explained
-    from ..lr import curve, find_lr
-    from ..randomness import seed_everything
+    from ..training.faults import faults_explained
+    from ..training.lr_finder import curve, find_lr
+    from ..compute.randomness import seed_everything
 
     if loaded.recipe.lr_finder is None:
         raise UserError(f"{recipe} names no lr_finder; add one: lr_finder.use=lr_range_test")

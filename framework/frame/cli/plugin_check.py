@@ -18,8 +18,8 @@ import click
 from .text import echo, say
 
 if TYPE_CHECKING:
-    from ..offers import Offer
-    from ..plugins import LoadError, Plugins
+    from ..plugins.offers import Offer
+    from ..plugins.load import LoadError, Plugins
     from ..testing import Outcome
 
 CHECK_WIDTH = 44
@@ -55,7 +55,7 @@ def check(ctx: click.Context, name: str | None, image_shape: tuple[int, int, int
     but frame's own are checked. A setting without a default takes the first of its field's `examples`. Datasets look
     for their data where FRAME_DATA_DIR says. The exit code is 1 if a check failed.
     """
-    from ..plugins import load_plugins
+    from ..plugins.load import load_plugins
 
     components, broken = _found(name) if name else _installed(load_plugins())
     if not components and not broken:
@@ -105,7 +105,7 @@ def _show(label: str, width: int, check: str, result: str, message: str) -> None
 
 def _installed(plugins: Plugins) -> tuple[Components, Faults]:
     """Return the components of all plugins but frame's own, and what failed to load."""
-    from ..registry import OWN
+    from ..plugins.registry import OWN
 
     offers = [offer for offer in plugins.offers if _distribution(offer.origin) != OWN]
     return _components(offers), {error.plugin: _cause(error) for error in plugins.errors}
@@ -114,8 +114,8 @@ def _installed(plugins: Plugins) -> tuple[Components, Faults]:
 def _found(name: str) -> tuple[Components, Faults]:
     """Return the components of what is called `name`, and what of it failed to load. Raises UserError."""
     from ..errors import Place, UserError, suggest
-    from ..hookspecs import ENTRY_POINT_GROUP
-    from ..plugins import PluginRef, load_plugins
+    from ..api.hookspecs import ENTRY_POINT_GROUP
+    from ..plugins.load import PluginRef, load_plugins
 
     if name.endswith(".py"):
         if not Path(name).is_file():
@@ -140,7 +140,7 @@ def _found(name: str) -> tuple[Components, Faults]:
 
 
 def _components(offers: Iterable[Offer]) -> Components:
-    from ..registry import Registries
+    from ..plugins.registry import Registries
 
     registries = Registries()
     return {

@@ -11,8 +11,8 @@ import click
 from .text import echo, say
 
 if TYPE_CHECKING:
-    from ..offers import Offer
-    from ..plugins import Plugins
+    from ..plugins.offers import Offer
+    from ..plugins.load import Plugins
 
 
 @click.command("list", short_help="List the installed plugins and what each provides.")
@@ -22,7 +22,7 @@ def list_plugins(*, as_json: bool) -> None:
 
     Plugins that failed to load come last, with the cause; their tracebacks go to standard error.
     """
-    from ..plugins import load_plugins
+    from ..plugins.load import load_plugins
 
     plugins = load_plugins()
     if as_json:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from ..scaffold import KINDS, Names, package, shown, single_file, word, write
-from ..scaffold import names as names_of
+from .scaffold import KINDS, Names, package, shown, single_file, word, write
+from .scaffold import names as names_of
 from .text import echo
 
 
@@ -24,7 +24,7 @@ def new(name: str, kind: str, to: Path, *, as_file: bool) -> None:
     NAME names the component and all that is made for it; tiny-net, tiny_net and TinyNet are one. Nothing is
     overwritten.
     """
-    from ..plugins import load_plugins
+    from ..plugins.load import load_plugins
 
     names = names_of(name, load_plugins())
     files = single_file(names, kind) if as_file else package(names, kind)

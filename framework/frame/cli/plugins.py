@@ -14,7 +14,7 @@ from .text import echo, say, say_paragraphs, summary, width
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from ..registry import Registered
+    from ..plugins.registry import Registered
 
 WORDS = {"array": "list", "object": "section", "boolean": "true or false", "string": "text", "null": "nothing"}
 VAGUE = ("anything", "section")
@@ -26,7 +26,7 @@ BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "ma
 def list_components(kind: str | None) -> None:
     """List the components of every KIND, or of one: datasets (or dataset), models, analyzers, ..., recipes."""
     from ..errors import UserError, suggest
-    from ..plugins import load_plugins
+    from ..plugins.load import load_plugins
 
     if kind == "plugins":
         raise UserError("plugins have a list of their own: frame plugin list")
@@ -54,7 +54,7 @@ def list_components(kind: str | None) -> None:
 def show(component: str) -> None:
     """Show what a component does, its settings, and how a recipe names it: frame show model/custom_resnet."""
     from ..errors import UserError, suggest
-    from ..plugins import load_plugins
+    from ..plugins.load import load_plugins
     from .example import example
 
     registries = load_plugins().registries
@@ -84,7 +84,7 @@ def show(component: str) -> None:
 
 
 def _show_settings(component: type[Any]) -> None:
-    from ..field_docs import field_docs
+    from ..recipe.field_docs import field_docs
 
     docs = field_docs(component)
     schema = component.model_json_schema()

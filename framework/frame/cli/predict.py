@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..jsonfile import to_json
+from ..rundir.jsonfile import to_json
 from .evaluate import DEVICE, on
 from .run import RUN, TRUST
 from .text import echo
 
 if TYPE_CHECKING:
-    from ..predict import Answer
+    from ..runs.predict import Answer
 
 
 @click.command(short_help="Ask a finished run's model about images.")
@@ -40,12 +40,12 @@ def predict(
     They are read in batches, as many as there may be. Those that cannot be read are named and skipped; the exit code
     is 1 then. What lies in a folder and is no image by its ending is counted.
     """
-    from ..finished import open_changed
-    from ..heat_pictures import heat_pictures
-    from ..image_files import shown_name
-    from ..omissions import Omissions
-    from ..predict import image_files
-    from ..predict import predict as answers
+    from ..runs.open import open_changed
+    from ..analysis.heat_pictures import heat_pictures
+    from ..api.images import shown_name
+    from ..api.omissions import Omissions
+    from ..runs.predict import image_files
+    from ..runs.predict import predict as answers
 
     skipped = 0
 
@@ -71,7 +71,7 @@ def predict(
 
 
 def _line(answer: Answer, form: str | None) -> str:
-    from ..image_files import shown_name
+    from ..api.images import shown_name
 
     if form == "json":
         top = [{"class": name, "probability": probability} for name, probability in answer.top]
@@ -82,6 +82,6 @@ def _line(answer: Answer, form: str | None) -> str:
 
 
 def _csv(*cells: object) -> str:
-    from ..csv_text import csv_text
+    from ..rundir.csv_text import csv_text
 
     return csv_text([cells]).removesuffix("\n")

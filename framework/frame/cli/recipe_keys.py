@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from ..errors import UserError
-from ..field_docs import field_docs
-from ..plugins import Plugins
-from ..registry import Registry
-from ..resolve import read_recipe
-from ..settings import DataSettings, RecipeSettings
-from ..source import Source
+from ..recipe.field_docs import field_docs
+from ..plugins.load import Plugins
+from ..plugins.registry import Registry
+from ..recipe.load import read_recipe
+from ..recipe.settings import DataSettings, RecipeSettings
+from ..recipe.source import Source
 from .text import summary
 
 

@@ -12,7 +12,7 @@ from .run import TRUST
 from .text import echo
 
 if TYPE_CHECKING:
-    from ..rundir import RunDir
+    from ..rundir.folder import RunDir
 
 
 @click.command(short_help="Write runs' reports again, or make one at W&B.")
@@ -26,7 +26,7 @@ def report(runs: tuple[Path, ...], *, show: bool, wandb: bool, trust: bool) -> N
 
     With --wandb, several runs are compared in one report, and the report's URL is printed.
     """
-    from ..rundir import open_run
+    from ..rundir.folder import open_run
 
     folders = [open_run(run) for run in {run.resolve(): run for run in runs}.values()]
     pages = [_publish(folders, "wandb", trust=trust)] if wandb else [_write(folder) for folder in folders]
@@ -46,7 +46,7 @@ def _write(folder: RunDir) -> str:
 def _publish(folders: list[RunDir], name: str, *, trust: bool) -> str:
     """Have the first run's tracker of this name make the report: its settings say where the runs are."""
     from ..errors import UserError
-    from ..saved_trackers import load_trackers
+    from ..training.saved_trackers import load_trackers
 
     for folder in folders:
         folder.read_record()  # a damaged one is said before anything is sent

@@ -23,8 +23,8 @@ def reproduce(context: click.Context, run: Path, out: Path, *, trust: bool) -> N
     must_be_alone("frame reproduce")
 
     from ..console import Console
-    from ..interrupts import Interrupted
-    from ..reproduce import reproduce as run_again
+    from ..compute.interrupts import Interrupted
+    from ..runs.reproduce import reproduce as run_again
 
     console = Console()
     try:

@@ -12,7 +12,7 @@ from .devices import DEVICES, is_first, launch, must_launch
 
 if TYPE_CHECKING:
     from ..console import Console
-    from ..resolve import Loaded
+    from ..recipe.load import Loaded
 
 RECIPE = click.argument("recipe", shell_complete=complete_recipe)
 RUN = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False), shell_complete=complete_run)
@@ -41,21 +41,21 @@ def run(
 
     Settings are overridden by KEY=VALUE: train.epochs=5 optimizer.use=sgd analyzers.0.count=9
     """
-    from ..resolve import load_recipe
+    from ..recipe.load import load_recipe
 
     loaded = load_recipe(recipe, overrides, trust=trust)
     if must_launch(devices, dry_run=dry_run):
         context.exit(launch(devices))
 
     from ..console import Console
-    from ..interrupts import Interrupted
+    from ..compute.interrupts import Interrupted
 
     console = Console(quiet=not is_first())
     for warning in loaded.warnings if is_first() else ():
         console.warn(str(warning))
     try:
         if dry_run:
-            from ..dry_run import dry_run as rehearse
+            from ..runs.dry_run import dry_run as rehearse
 
             rehearse(loaded, console)
         else:
@@ -67,10 +67,10 @@ def run(
 def _train(
     loaded: Loaded, out: Path, repeat: int, console: Console, folder: Path | None, *, trust: bool
 ) -> None:  # fmt: skip
-    from ..conduct import repeat_runs, start
-    from ..conduct import resume as go_on
-    from ..distributed import joined
-    from ..relaunch import begun
+    from ..runs.start import repeat_runs, start
+    from ..runs.start import resume as go_on
+    from ..compute.distributed import joined
+    from ..compute.relaunch import begun
 
     if repeat == 1 and (earlier := begun(out, loaded.recipe.name)):
         go_on(earlier.path, console, trust=trust)
@@ -104,9 +104,9 @@ def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, dev
     if must_launch(devices):
         context.exit(launch(devices))
 
-    from ..conduct import resume as go_on
+    from ..runs.start import resume as go_on
     from ..console import Console
-    from ..interrupts import Interrupted
+    from ..compute.interrupts import Interrupted
 
     console = Console(quiet=not is_first())
     try:

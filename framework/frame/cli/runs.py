@@ -14,7 +14,7 @@ from .completion import complete_run
 from .text import echo, table
 
 if TYPE_CHECKING:
-    from ..inventory import Entry
+    from ..rundir.inventory import Entry
     from ..report.shapes import Best
 
 COLUMNS = ("run", "state", "best", "test accuracy", "epochs", "duration", "disk")
@@ -44,8 +44,8 @@ def runs() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def list_command(folder: Path, *, as_json: bool) -> None:
     """List the runs below FOLDER."""
-    from ..inventory import list_runs
-    from ..jsonfile import to_json
+    from ..rundir.inventory import list_runs
+    from ..rundir.jsonfile import to_json
 
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name the one that runs lie in (the --out of `frame run`)")
@@ -97,7 +97,7 @@ def rm(paths: Sequence[Path], *, yes: bool) -> None:
     A run that a process works on is refused, and so is a folder that is no run; then none is removed. Of links inside
     a run, the link goes and not what it leads to.
     """
-    from ..inventory import disk_use, remove, take
+    from ..rundir.inventory import disk_use, remove, take
 
     distinct = {path.resolve() if not path.is_symlink() else path.absolute(): path for path in paths}
     with ExitStack() as stack:

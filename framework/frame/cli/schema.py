@@ -29,8 +29,8 @@ def schema_text() -> str:
     """Return the schema of recipes as JSON."""
     import json
 
-    from ..plugins import load_plugins
-    from ..schema import recipe_schema
+    from ..plugins.load import load_plugins
+    from ..recipe.schema import recipe_schema
 
     return json.dumps(recipe_schema(load_plugins()), indent=1, ensure_ascii=False) + "\n"
 
@@ -38,7 +38,7 @@ def schema_text() -> str:
 def write_file(path: Path, text: str) -> None:
     """Write a file whole or not at all, making the folders above it. Raises UserError where that is impossible."""
     from ..errors import UserError
-    from ..rundir import write_text
+    from ..rundir.folder import write_text
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

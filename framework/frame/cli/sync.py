@@ -41,8 +41,8 @@ def sync(runs: tuple[Path, ...], *, trust: bool) -> None:
 def _sync(run: Path, *, trust: bool) -> list[str]:
     """Return what each tracker of a run says. Raises UserError where none of them has anything to upload."""
     from ..errors import UserError
-    from ..rundir import open_run
-    from ..saved_trackers import load_trackers
+    from ..rundir.folder import open_run
+    from ..training.saved_trackers import load_trackers
 
     folder = open_run(run)
     folder.read_record()  # a damaged one is said before anything is sent

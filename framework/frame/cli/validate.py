@@ -98,7 +98,7 @@ def _is_file(name: str) -> bool:
 
 def _check(recipe: str, overrides: Sequence[str], *, alone: bool, trust: bool) -> _Checked:
     from ..errors import Problem, UserError
-    from ..resolve import load_recipe
+    from ..recipe.load import load_recipe
 
     try:
         loaded = load_recipe(recipe, overrides, trust=trust)
@@ -111,13 +111,13 @@ def _check(recipe: str, overrides: Sequence[str], *, alone: bool, trust: bool) -
 def _of(recipe: str, problem: Problem) -> Problem:
     """Say which of several recipes a problem is in, where its place is no file."""
     from ..errors import Place
-    from ..source import COMMAND_LINE
+    from ..recipe.source import COMMAND_LINE
 
     return replace(problem, place=Place(f"{recipe}: {COMMAND_LINE}")) if problem.place == COMMAND_LINE else problem
 
 
 def _as_object(recipe: str, problem: Problem) -> dict[str, Any]:
-    from ..source import COMMAND_LINE
+    from ..recipe.source import COMMAND_LINE
 
     place = problem.place
     written = place is not None and not place.source.endswith(COMMAND_LINE.source)

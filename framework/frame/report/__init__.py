@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 
 from ..console import duration
-from ..rundir import RunDir, write_text
-from ..yamlfile import quoted
+from ..rundir.folder import RunDir, write_text
+from ..recipe.yaml_text import quoted
 from .gather import gather
 from .recipe import without_secrets
 

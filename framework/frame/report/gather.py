@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..data_checks import without_images
-from ..jsonfile import checked, read_json
-from ..rundir import RunDir, read_lines
-from ..thinning import ROWS, evenly, thinned, thinning_note
+from ..input.data_checks import without_images
+from ..rundir.jsonfile import checked, read_json
+from ..rundir.folder import RunDir, read_lines
+from .thinning import ROWS, evenly, thinned, thinning_note
 from .images import Answers, browsable, inline_picture
 from .recipe import annotated
 from .shapes import Damaged, Data, Environment, Finding, Line, Record, Result, metric_names

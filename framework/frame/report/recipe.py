@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from ..errors import UserError
 from ..secrets import SHORTEST, hide_secrets, hide_settings, known_secrets, secret_settings
-from ..yamlfile import dotted, places, read_yaml
+from ..recipe.yaml_text import dotted, places, read_yaml
 
 
 class Line(NamedTuple):

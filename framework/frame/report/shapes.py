@@ -21,8 +21,8 @@ from pydantic import (
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
 from ..errors import UserError
-from ..ranking import number
-from ..results import PLAIN_NAME, Color
+from ..api.ranking import number
+from ..api.results import PLAIN_NAME, Color
 
 P = ParamSpec("P")
 T = TypeVar("T")

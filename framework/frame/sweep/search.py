@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from ..ranking import Mode
+from ..api.ranking import Mode
 from .record import SweepDir, Trial
 from .spec import Dimension, Point
 

@@ -12,14 +12,14 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from ..errors import Problem, UserError, suggest
-from ..ranking import Mode, mode_of
-from ..recipe import Recipe
-from ..resolve import load_recipe
+from ..api.ranking import Mode, mode_of
+from ..recipe.recipe import Recipe
+from ..recipe.load import load_recipe
 from ..secrets import hide_secrets
-from ..settings import RunName, Settings
-from ..source import COMMAND_LINE, Source
-from ..validation import validate
-from ..yamlfile import Key, read_yaml
+from ..recipe.settings import RunName, Settings
+from ..recipe.source import COMMAND_LINE, Source
+from ..recipe.validation import validate
+from ..recipe.yaml_text import Key, read_yaml
 
 Point = dict[str, Any]
 """One value for each key of the space."""

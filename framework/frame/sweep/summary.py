@@ -13,10 +13,10 @@ from rich.text import Text
 
 from ..console import Console
 from ..errors import shown
-from ..figures import INK, house_style, new_figure, shorten
-from ..resolve import load_recipe
-from ..rundir import open_run, write_bytes, write_text
-from ..saved_recipe import as_yaml
+from ..api.figures import INK, house_style, new_figure, shorten
+from ..recipe.load import load_recipe
+from ..rundir.folder import open_run, write_bytes, write_text
+from ..recipe.saved import as_yaml
 from ..secrets import printable
 from .record import SweepDir, Trial
 from .spec import Dimension, Sweep

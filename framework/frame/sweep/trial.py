@@ -14,7 +14,7 @@ from typing import Any
 
 from ray import tune
 
-from ..rundir import RunDir
+from ..rundir.folder import RunDir
 from .record import PATIENCE_S, Epochs, told
 
 LOOK_S = 0.1

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..console import Console
 from ..errors import UserError
-from ..interrupts import StopRequest
-from ..newrun import new_path
-from ..rundir import RunDir
+from ..compute.interrupts import StopRequest
+from ..rundir.new import new_path
+from ..rundir.folder import RunDir
 from .record import ENDED, SweepDir, Trial
 from .search import Search
 from .spec import overrides

@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..analysis import save_result
-from ..components import AnalyzerComponent, Component, HistoryAnalyzer
-from ..contracts import AnalysisRun, RunHistory, SchedulePlan
-from ..figures import png
-from ..model_guard import untouched, withheld
-from ..results import AnalyzerResult, Chart, Figure, LabelledImage, LRFinding, Matrix, Picture, Table
+from ..analysis.analyze import save_result
+from ..api.components import AnalyzerComponent, Component, HistoryAnalyzer
+from ..api.contracts import AnalysisRun, RunHistory, SchedulePlan
+from ..api.figures import png
+from ..api.model_guard import untouched, withheld
+from ..api.results import AnalyzerResult, Chart, Figure, LabelledImage, LRFinding, Matrix, Picture, Table
 from .contract import ComponentContract
 from .examples import analysis_run, data_info, epoch_lines, fake_predictions, random_split
 from .guards import difference, doing, modes, require, weights

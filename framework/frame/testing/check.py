@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from unittest import SkipTest
 
-from ..components import Component
+from ..api.components import Component
 from .analyzers import AnalyzerContract
 from .contract import ComponentContract, missing_settings, needs
 from .data import DatasetContract

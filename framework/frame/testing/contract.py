@@ -15,12 +15,12 @@ from unittest import SkipTest
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from ..components import Component
-from ..data import DataInfo
+from ..api.components import Component
+from ..api.data import DataInfo
 from ..errors import Problem, suggest
-from ..field_docs import field_docs
-from ..hookspecs import ENTRY_POINT_GROUP
-from ..randomness import rng_state, rng_untouched, seed_everything
+from ..recipe.field_docs import field_docs
+from ..api.hookspecs import ENTRY_POINT_GROUP
+from ..compute.randomness import rng_state, rng_untouched, seed_everything
 from .examples import Shape, data_info
 from .guards import Advice, difference, doing, drawn_since, fail, heavy_imports, in_a_package, require
 

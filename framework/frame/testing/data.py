@@ -11,8 +11,8 @@ from unittest import SkipTest
 
 import numpy as np
 
-from ..components import Component, DatasetComponent
-from ..data import DataSplits, Split
+from ..api.components import Component, DatasetComponent
+from ..api.data import DataSplits, Split
 from ..errors import FrameError
 from .contract import ComponentContract
 from .guards import no_network, require

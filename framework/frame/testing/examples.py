@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ..contracts import AnalysisRun, LRProblem, TrainingRun
-from ..data import DataInfo, DataSplits, Predictions, Split, Targets
-from ..figures import house_style, new_figure
-from ..results import AnalyzerResult, Chart, LabelledImage, Mark, Matrix, Picture, Series, Table
-from ..steps import Steps
+from ..api.contracts import AnalysisRun, LRProblem, TrainingRun
+from ..api.data import DataInfo, DataSplits, Predictions, Split, Targets
+from ..api.figures import house_style, new_figure
+from ..api.results import AnalyzerResult, Chart, LabelledImage, Mark, Matrix, Picture, Series, Table
+from ..api.steps import Steps
 
 CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 Shape = tuple[int, int, int]

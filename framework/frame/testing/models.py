@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ..components import Component, EvaluatorComponent, LossComponent, ModelComponent
+from ..api.components import Component, EvaluatorComponent, LossComponent, ModelComponent
 from ..errors import FrameError
-from ..randomness import rng_untouched, seed_everything
+from ..compute.randomness import rng_untouched, seed_everything
 from .contract import ComponentContract
 from .examples import TinyNet, model_inputs
 from .guards import difference, doing, fail, modes, require, saved_and_loaded, weights

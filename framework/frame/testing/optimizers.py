@@ -14,11 +14,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Adam, Optimizer
 
-from ..components import Component, LearningRate, LRFinderComponent, OptimizerComponent, SchedulerComponent
-from ..contracts import momentum
-from ..randomness import rng_untouched
-from ..results import LRFinding
-from ..steps import Steps
+from ..api.components import Component, LearningRate, LRFinderComponent, OptimizerComponent, SchedulerComponent
+from ..api.contracts import momentum
+from ..compute.randomness import rng_untouched
+from ..api.results import LRFinding
+from ..api.steps import Steps
 from .contract import LR, ComponentContract
 from .examples import TinyNet, lr_problem, model_inputs
 from .guards import difference, doing, require, saved_and_loaded, weights

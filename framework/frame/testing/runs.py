@@ -14,9 +14,9 @@ from unittest import mock
 import torch
 from torch.nn.functional import cross_entropy
 
-from ..components import CallbackComponent, Component, TrackerComponent
-from ..contracts import TrainingRun
-from ..randomness import rng_state, rng_untouched, seed_everything
+from ..api.components import CallbackComponent, Component, TrackerComponent
+from ..api.contracts import TrainingRun
+from ..compute.randomness import rng_state, rng_untouched, seed_everything
 from .contract import ComponentContract
 from .examples import analyzer_result, model_inputs, training_run
 from .guards import difference, doing, drawn_since, modes, no_network, require, saved_and_loaded, weights

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..components import BatchTransform, Component, SampleTransform
+from ..api.components import BatchTransform, Component, SampleTransform
 from ..errors import FrameError
-from ..randomness import Draws, sample_rng
+from ..compute.randomness import Draws, sample_rng
 from .contract import ComponentContract
 from .guards import doing, fail, require
 

@@ -1,0 +1,109 @@
+"""After the training: the model that is kept, one prediction pass over the test set, and the analyzers that read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Container
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from .analyze import analyze, analyze_history
+from ..training.build import Parts
+from ..rundir.checkpoints import load_best
+from ..console import Console
+from ..api.contracts import AnalysisRun, RunHistory, TrainingRun
+from ..api.data import Predictions
+from ..training.engine import predict
+from ..training.lr_finder import read_finding
+from ..training.schedule_plan import read_plan
+from ..recipe.recipe import Recipe
+from ..rundir.folder import RunDir, read_lines, write_bytes
+from ..training.state import plain
+from ..training.trackers import Trackers
+
+
+def keep_model(run: TrainingRun, recipe: Recipe, folder: RunDir, *, is_best: bool) -> str:
+    """Put the weights that the recipe keeps into `run.eval_model`, save them, and say which they are.
+
+    is_best: whether some epoch is the best; where none is, the last is kept.
+    """
+    model = plain(run.eval_model)
+    if recipe.keeps == "best" and is_best:
+        best = load_best(folder)
+        model.load_state_dict(best["model"])
+        which = f"epoch {best['epoch']}, the best by {recipe.monitor}"
+    else:
+        which = f"epoch {run.epoch}, the last"
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+    write_bytes(folder.weights, save_tensors(tensors, metadata={"classes": json.dumps(run.data.classes)}))
+    return which
+
+
+def predict_test(run: TrainingRun, parts: Parts, folder: RunDir) -> Predictions:
+    """Run the kept model over the test set once, and save what it answered."""
+    predictions = predict(run.eval_model, parts.test, parts.answer, parts.backend)
+    arrays: dict[str, Any] = {
+        "logits": predictions.logits,
+        "targets": predictions.targets,
+        "losses": predictions.losses,
+    }
+    write_bytes(folder.predictions, save_arrays(arrays))
+    return predictions
+
+
+def explain(
+    model: nn.Module, parts: Parts, recipe: Recipe, folder: RunDir, predictions: Predictions, trackers: Trackers,
+    console: Console, only: Container[str] | None = None,
+) -> int:  # fmt: skip
+    """Run the recipe's analyzers and return how many failed. model: the kept one. only: run those of these names."""
+    view = AnalysisRun(
+        **vars(history(folder)),
+        data=parts.data.read_only(),
+        predictions=predictions,
+        model=plain(model).eval(),
+        cam_layers=tuple(recipe.model.component.cam_layers()),
+        device=parts.backend.device,
+        seed=recipe.seed,
+        evaluation_inputs=parts.test.inputs,
+        evaluation_pixels=parts.test.pixels,
+        training_pixels=parts.training.pixels,
+        answer=answers(model, parts),
+    )
+    return analyze(recipe.analyzers, view, folder.analysis, console.warn, trackers.log_result, only)
+
+
+def explain_so_far(recipe: Recipe, folder: RunDir) -> None:
+    """Run those of the recipe's analyzers that read the history alone."""
+    analyze_history(recipe.analyzers, history(folder), folder.analysis)
+
+
+def history(folder: RunDir) -> RunHistory:
+    """Return what a run's folder tells of its training so far."""
+    return RunHistory(
+        folder=folder.path,
+        metrics=read_lines(folder.metrics),
+        timing=read_lines(folder.timing),
+        plan=read_plan(folder),
+        lr_finding=read_finding(folder),
+    )
+
+
+def answers(model: nn.Module, parts: Parts) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function of `AnalysisRun.answer`: pixels (N, H, W, C) uint8 -> logits (N, classes) float32."""
+    pipeline, backend = parts.test, parts.backend
+
+    @torch.inference_mode()
+    def answer(pixels: np.ndarray) -> np.ndarray:
+        logits = []
+        for part in torch.split(torch.from_numpy(pixels), pipeline.batch_size):
+            images = part.to(backend.device).permute(0, 3, 1, 2)  # (N, C, H, W)
+            with backend.autocast():
+                logits.append(parts.answer(model, backend.order(pipeline.normalize(images))).float().cpu())
+        return torch.cat(logits).numpy()
+
+    return answer

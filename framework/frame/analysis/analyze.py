@@ -1,0 +1,205 @@
+"""Runs the analyzers and puts what they find into the run's folder. One that fails loses only itself."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+import traceback
+import zipfile
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image as PILImage
+
+from ..api.components import AnalyzerComponent, HistoryAnalyzer
+from ..api.contracts import AnalysisRun, RunHistory
+from ..rundir.csv_text import csv_text
+from ..errors import FrameError
+from ..api.figures import png
+from ..api.model_guard import untouched, withheld
+from ..compute.randomness import rng_untouched
+from ..recipe.recipe import Named, unique_names
+from ..api.results import PLAIN_NAME, AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
+from ..rundir.folder import write_bytes, write_json, write_text
+from ..secrets import hide_secrets, printable
+from ..report.thinning import ROWS, thinned, thinning_note
+from .time_limit import OutOfTime, time_limit
+
+FACTS = ("index", "target", "predicted", "confidence", "loss", "source")
+"""What is said of a labelled image in result.json."""
+BREAK_S = 60
+"""Seconds that an analyzer of the history may take after an epoch."""
+
+R = TypeVar("R", bound=RunHistory)
+Analyzers = Sequence[Named[AnalyzerComponent]]
+Say = Callable[[str], None]
+Send = Callable[[str, AnalyzerResult], None]
+
+FAILURES = (Exception, SystemExit, OutOfTime)
+"""Whatever an analyzer raises, the run and the other analyzers go on; only Ctrl-C ends them."""
+
+
+def analyze(
+    analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, send: Send, only: Container[str] | None = None
+) -> int:
+    """Run the analyzers into `folder`, a folder each; return how many failed.
+
+    send: gets each (name, result). only: run those of these names, each in its place among all.
+    """
+    failed = 0
+    hidden = withheld()
+    closed = replace(run, model=hidden, answer=hidden)
+    for order, (name, named) in enumerate(unique_names(analyzers)):
+        if only is not None and name not in only:
+            continue
+        since = time.monotonic()
+        place = _own_folder(folder, name)
+        needs_model = named.component.needs_model
+        guard: AbstractContextManager[Any] = untouched(run.model) if needs_model else nullcontext()
+        try:
+            with rng_untouched(), guard, time_limit(named.component.time_limit_s):
+                result = hide_secrets(named.component.build(_for_one(run if needs_model else closed)))
+                save_result(place, order, result)
+        except FAILURES as error:
+            failed += 1
+            warn(f"analyzer '{name}' failed: {_reason(error)}")
+            _save_failure(place, order, named.use, error)
+            continue
+        (place / "error.txt").unlink(missing_ok=True)
+        write_json(place / "seconds.json", round(time.monotonic() - since, 3))
+        send(name, result)
+    return failed
+
+
+def analyze_history(analyzers: Analyzers, run: RunHistory, folder: Path) -> None:
+    """Run those analyzers that read the history alone, for the page of a run in training; no picture is drawn."""
+    for order, (name, named) in enumerate(unique_names(analyzers)):
+        if not isinstance(named.component, HistoryAnalyzer):
+            continue
+        place = _own_folder(folder, name)
+        try:
+            with time_limit(min(named.component.time_limit_s, BREAK_S)):
+                save_result(place, order, hide_secrets(named.component.build(_for_one(run))), draw=False)
+        except FAILURES as error:  # it is said once, at the end
+            _save_failure(place, order, named.use, error)
+
+
+def _for_one(run: R) -> R:
+    """Return what one analyzer is shown: what it writes into the history is not seen by the others."""
+    return replace(run, metrics=[dict(line) for line in run.metrics], timing=[dict(line) for line in run.timing])
+
+
+def _own_folder(folder: Path, name: str) -> Path:
+    """Return the analyzer's folder in `folder`; made, unless the run's folder was removed: that does not come back."""
+    folder.mkdir(exist_ok=True)
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    return place
+
+
+def save_result(folder: Path, order: int, result: AnalyzerResult, *, draw: bool = True) -> None:
+    """Write figures, tables and images as files, and result.json, which names them all: what the report reads."""
+    write_json(
+        folder / "result.json",
+        {
+            "order": order,
+            "title": result.title,
+            "notes": list(result.notes),
+            "scalars": {name: float(value) for name, value in result.scalars.items()},
+            "figures": [_save_figure(folder, figure, draw) for figure in result.figures],
+            "tables": [_save_table(folder, table) for table in result.tables],
+            "images": _save_images(folder, result.images),
+        },
+        indent=None,
+    )
+
+
+def _save_failure(folder: Path, order: int, title: str, error: BaseException) -> None:
+    write_text(folder / "error.txt", printable(traceback.format_exc()))
+    write_json(folder / "result.json", {"order": order, "title": title, "error": _reason(error)})
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) if isinstance(error, FrameError | OutOfTime) else f"{type(error).__name__}: {error}"
+
+
+def _save_figure(folder: Path, figure: Figure, draw: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {"file": _file(figure.name, "png")}
+    if draw:
+        write_bytes(folder / values["file"], png(figure))
+    if isinstance(figure, Chart):
+        return values | {"kind": "chart"} | _plain(asdict(_thinned(figure)))
+    values |= {"title": figure.title, "caption": figure.caption}
+    if isinstance(figure, Matrix):
+        return values | {"kind": "matrix", "classes": list(figure.classes), "counts": figure.counts.tolist()}
+    return values | {"kind": "picture"}
+
+
+def _thinned(chart: Chart) -> Chart:
+    """Return a chart with its long lines thinned, which its caption says."""
+    points = [thinned(line.y) if line.kind == "line" else range(len(line.y)) for line in chart.series]
+    note = thinning_note(sum(len(line.y) for line in chart.series), sum(map(len, points)))
+    if not note:
+        return chart
+    series = [
+        replace(line, x=[line.x[place] for place in places], y=[line.y[place] for place in places])
+        for line, places in zip(chart.series, points, strict=True)
+    ]
+    return replace(chart, series=series, caption=chart.caption + note)
+
+
+def _plain(value: Any) -> Any:
+    """Return chart data as JSON has it: numbers with six digits that count, a gap where there is no finite number."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if isinstance(value, Sequence | np.ndarray):
+        return [_plain(item) for item in value]
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def _file(name: str, ending: str) -> str:
+    """Return the file of a figure or table. Raises ValueError for a name that could lead out of the folder."""
+    if not re.fullmatch(PLAIN_NAME, name):
+        raise ValueError(f"{name!r} cannot name a file: a figure or table is named with letters, digits, _, - and .")
+    return f"{name}.{ending}"
+
+
+def _save_table(folder: Path, table: Table) -> dict[str, Any]:
+    file = _file(table.name, "csv")
+    write_text(folder / file, csv_text([table.columns, *table.rows]))
+    rows = [list(row) for row in table.rows[:ROWS]]
+    header = {"file": file, "title": table.title, "caption": table.caption, "rows_in_all": len(table.rows)}
+    return {**header, "columns": list(table.columns), "rows": rows}
+
+
+def _save_images(folder: Path, images: Sequence[LabelledImage]) -> list[dict[str, Any]]:
+    """Write images and their heat maps as PNGs into one images.zip, and return what there is to say of each."""
+    if not images:
+        return []
+    entries, content = [], io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for number, item in enumerate(images):
+            file = f"{number:04}.png"
+            archive.writestr(file, _encode(item.image))
+            heats = {}
+            for place, (name, heat) in enumerate(item.heats.items()):
+                heats[name] = f"{number:04}_heat{place}.png"
+                archive.writestr(heats[name], _encode(np.rint(255 * heat).astype(np.uint8)[..., None]))
+            facts = {key: getattr(item, key) for key in FACTS}
+            entries.append({"file": file, **facts, "heats": heats})
+    write_bytes(folder / "images.zip", content.getvalue())
+    return entries
+
+
+def _encode(image: np.ndarray) -> bytes:
+    """Return an image, (H, W, 1 or 3) uint8, as PNG."""
+    buffer = io.BytesIO()
+    PILImage.fromarray(np.squeeze(image, axis=2) if image.shape[2] == 1 else image).save(buffer, format="png")
+    return buffer.getvalue()

@@ -1,0 +1,90 @@
+"""Pictures of where in an image the model saw the class that it named, by an analyzer that makes heat maps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+from PIL.Image import Resampling
+
+from ..training.build import Network
+from ..api.components import AnalyzerComponent
+from ..training.culprit import blame
+from ..errors import UserError
+from ..input.pipeline import Pipeline
+from ..api.model_guard import untouched
+from ..recipe.recipe import Named
+from ..recipe.load import Loaded
+
+FALLBACK = "grad_cam"
+"""The analyzer that makes the maps where the recipe names none that does."""
+SIDE = 224
+"""Pixels: a smaller image is enlarged by a whole factor until its longer side has them."""
+
+
+@dataclass
+class HeatPictures:
+    """Writes a picture for each image, numbered from 1 in the order of the answers. Made by `heat_pictures`."""
+
+    folder: Path
+    analyzer: Named[AnalyzerComponent]
+    written: int = 0
+
+    def write(self, network: Network, pipeline: Pipeline, names: Sequence[str], classes: np.ndarray) -> None:
+        """Write the pictures of all images of `pipeline`; their files' `names` and the `classes` to look for, (N,)."""
+        numbers = range(len(names))
+        layers = network.recipe.model.component.cam_layers()
+        inputs = pipeline.inputs(numbers)
+        with untouched(network.model) as model, blame("analyzer", self.analyzer):
+            heats = self.analyzer.component.heat(model, inputs, classes, layers)
+        for name, pixels, heat in zip(names, pipeline.pixels(numbers), heats, strict=True):
+            self.written += 1
+            _laid_over(pixels, heat).save(self.folder / f"{self.written:06}-{_safe(Path(name).stem)}.png")
+
+
+def heat_pictures(loaded: Loaded, folder: Path) -> HeatPictures:
+    """Choose the analyzer and make the folder. Raises UserError where there is none, or it cannot be made."""
+    registry = loaded.plugins.registries.analyzers
+    offers = list(loaded.recipe.analyzers)
+    if FALLBACK in registry:
+        offers.append(Named(FALLBACK, registry[FALLBACK]()))
+    analyzer = next((named for named in offers if type(named.component).heat is not AnalyzerComponent.heat), None)
+    if analyzer is None:
+        raise UserError(
+            f"--cam needs an analyzer that makes heat maps, and none is here: {FALLBACK} comes with frame-train (see "
+            "frame plugin list for whether it loaded); or add one with a method `heat` to the recipe"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--cam {folder}: cannot be a folder: {error.strerror or error}") from error
+    return HeatPictures(folder, analyzer)
+
+
+def _laid_over(pixels: np.ndarray, heat: np.ndarray) -> PIL.Image.Image:
+    """Return an image (H, W, 1 or 3) uint8 under its heat, in the colours and opacity of the analyzers' pictures.
+
+    Without any heat it is pale, as there.
+    """
+    from matplotlib import colormaps
+
+    factor = max(1, -(-SIDE // max(pixels.shape[:2])))
+    size = (factor * pixels.shape[1], factor * pixels.shape[0])
+    image = PIL.Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy())
+    below = np.asarray(image.resize(size, Resampling.NEAREST), np.float32)
+    if heat.max() <= 0:
+        return PIL.Image.fromarray(np.rint(0.4 * below + 0.6 * 255).astype(np.uint8))
+    scaled = PIL.Image.fromarray(heat.astype(np.float32)).resize(size, Resampling.BILINEAR)
+    warmth = np.asarray(scaled).clip(0, 1)[..., None]  # (H, W, 1)
+    above = 255 * colormaps["inferno"](warmth[..., 0])[..., :3]
+    opacity = 0.35 + 0.35 * warmth
+    return PIL.Image.fromarray(np.rint(opacity * above + (1 - opacity) * below).astype(np.uint8))
+
+
+def _safe(stem: str) -> str:
+    """Return a file's stem as one that is plain everywhere: letters, digits, `_`, `-` and `.`, at most 100."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem)[:100]

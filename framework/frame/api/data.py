@@ -1,0 +1,212 @@
+"""What a dataset hands over, and what the rest of a run may know of it. Imports neither torch nor
+numpy by itself: plugins are listed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+T = TypeVar("T")
+
+Image: TypeAlias = "npt.NDArray[np.uint8]"
+"""One image, (H, W, C)."""
+Targets: TypeAlias = "npt.NDArray[np.int64]"
+"""Class indices, (N,)."""
+
+
+class Images(Protocol):
+    """Indexable images, each (H, W, C) uint8. A plain array (N, H, W, C) is one, and the fastest."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+def fixed(values: T) -> T:
+    """Return a view of an array that is not to be written into; anything else as it is."""
+    import numpy as np
+
+    if not isinstance(values, np.ndarray):
+        return values
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a dataset.
+
+    images: N images, each (H, W, C) uint8. targets: (N,) int64 class indices. sources: where each image is from (a file
+    name), empty where there is none. unread: the images that are known not to be readable, by number, each with a line
+    that names it and says why; their pixels are never used. The host stops at them, or leaves them out
+    (`data.unreadable`).
+    """
+
+    images: Images
+    targets: Targets
+    sources: Sequence[str] = ()
+    unread: Mapping[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def read_only(self) -> Split:
+        """Return the same images and targets, where they are arrays as views that are not to be written into."""
+        return replace(self, images=fixed(self.images), targets=fixed(self.targets))
+
+    def source(self, index: int) -> str:
+        """The file that image number `index` was read from, or an empty text."""
+        return self.sources[index] if self.sources else ""
+
+    def image(self, index: int) -> Any:
+        """Image number `index`, (H, W, C) uint8. Raises UserError for one of `unread`, else what its decoder raises."""
+        if index in self.unread:
+            raise UserError(self.unread[index])
+        return self.images[index]
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some of a split's images, in a given order, without a copy."""
+
+    images: Images
+    order: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int, /) -> Any:
+        return self.images[int(self.order[index])]
+
+
+def take(split: Split, order: npt.NDArray[np.int64]) -> Split:
+    """Return the images of `split` that `order` names, in that order; arrays stay arrays."""
+    import numpy as np
+
+    images: Images = split.images[order] if isinstance(split.images, np.ndarray) else Subset(split.images, order)
+    sources = [split.sources[i] for i in order] if split.sources else ()
+    unread = {new: split.unread[old] for new, old in enumerate(order.tolist()) if old in split.unread}
+    return Split(images, split.targets[order], sources, unread)
+
+
+@dataclass(frozen=True)
+class Omission:
+    """Files or folders among the data that are not read: their kind, how many there are, and the names of a few."""
+
+    kind: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        more = ", ..." if self.count > len(self.examples) else ""
+        return f"{self.kind}: {self.count:,} ({', '.join(self.examples)}{more})"
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What models, losses and transforms may know of the data.
+
+    shape: (H, W, C) of one image. mean, std: per channel, of pixels scaled to [0, 1]. checksum: names these very images
+    and targets. left_out: what lies among the data and is not read.
+    """
+
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    train_size: int
+    checksum: str = ""
+    left_out: tuple[Omission, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def channels(self) -> int:
+        return self.shape[2]
+
+
+@dataclass(frozen=True)
+class DataSplits:
+    """A dataset, ready to train on. `validation` is None unless the dataset brings one or the recipe splits one off."""
+
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    checksum: str = ""
+    validation: Split | None = None
+    left_out: tuple[Omission, ...] = ()
+
+    @cached_property
+    def info(self) -> DataInfo:
+        return DataInfo(self.classes, self.shape, self.mean, self.std, len(self.train), self.checksum, self.left_out)
+
+    def read_only(self) -> DataSplits:
+        """Return the same data, its arrays not to be written into."""
+        parts = {name: getattr(self, name) for name in ("train", "test", "validation")}
+        return replace(self, **{name: part and part.read_only() for name, part in parts.items()})
+
+    def with_validation(self, fraction: float, seed: int) -> DataSplits:
+        """Split a stratified part of the training set off for validation; the same part for the same seed."""
+        import numpy as np
+        from sklearn.model_selection import train_test_split
+
+        train, validation = train_test_split(
+            np.arange(len(self.train)), test_size=fraction, stratify=self.train.targets, random_state=seed
+        )
+        return replace(self, train=take(self.train, np.sort(train)), validation=take(self.train, np.sort(validation)))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The one shared pass of the trained model over the test set. All read the same arrays: none can be written into.
+
+    logits: (N, classes) float32. targets: (N,) int64. losses: (N,) float32, cross-entropy of each image.
+    """
+
+    logits: npt.NDArray[np.float32]
+    targets: Targets
+    losses: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for name in ("logits", "targets", "losses"):
+            object.__setattr__(self, name, fixed(getattr(self, name)))
+
+    @cached_property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """(N, classes): softmax of the logits."""
+        from scipy.special import softmax
+
+        return fixed(softmax(self.logits, axis=1))
+
+    @cached_property
+    def predicted(self) -> Targets:
+        """(N,): the class with the highest logit."""
+        return fixed(self.logits.argmax(axis=1))
+
+    @cached_property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """(N,): the probability of the predicted class."""
+        return fixed(self.probabilities.max(axis=1))
+
+    @cached_property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """(N,): whether the predicted class is the target."""
+        return fixed(self.predicted == self.targets)
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.correct.mean())

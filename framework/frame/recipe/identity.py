@@ -1,0 +1,68 @@
+"""What must be as it was when a run goes on: its settings and its data. It is compared before anything is touched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..api.data import DataSplits
+from ..errors import Problem, UserError
+from .recipe import Recipe
+from ..secrets import fingerprint, hide_settings
+from .source import Source
+from .yaml_text import Key, quoted
+
+FREE = (
+    *[(section,) for section in ("trackers", "analyzers", "plugins")],
+    *[("checkpoint", name) for name in ("every_epochs", "every_steps", "every_minutes")],
+    *[("data", name) for name in ("root", "workers", "pipeline")],
+    ("train", "device"),
+)
+"""Settings that may change on the way: they leave no mark on weights and metrics. Another device may, and is warned of;
+plugin files have a check of their own."""
+
+
+def identity(recipe: Recipe, data: DataSplits) -> dict[str, str]:
+    """Return what a checkpoint keeps of the run that it belongs to."""
+    bound = _without_secrets(dict(_bound(recipe.values())))
+    return {"recipe": json.dumps(list(bound.items())), "data": data.checksum}
+
+
+def check_same_run(saved: Mapping[str, Any], recipe: Recipe, source: Source, data: DataSplits) -> None:
+    """Compare a run with the `identity` in its checkpoint. Raises UserError that shows every difference."""
+    before = _without_secrets({tuple(key): value for key, value in json.loads(saved["recipe"])})
+    now = _without_secrets(dict(_bound(recipe.values())))
+    problems = [
+        source.problem(key, f"was {_shown(before, key)} and is now {_shown(now, key)}; a resumed run keeps it")
+        for key in {**before, **now}
+        if key not in before or key not in now or before[key] != now[key]
+    ]
+    if saved["data"] != data.checksum:
+        message = f"the data is not what the run began with: its checksum was {saved['data'] or 'not known'}"
+        problems.append(Problem(f"{message} and is now {data.checksum or 'not known'}", "data"))
+    if problems:
+        raise UserError(problems)
+
+
+def _bound(node: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """Yield every value that must stay, with its key."""
+    if key in FREE:
+        return
+    if isinstance(node, dict | list) and node:
+        for part, child in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _bound(child, (*key, part))
+    else:
+        yield key, node
+
+
+def _without_secrets(values: Mapping[Key, Any]) -> dict[Key, Any]:
+    """Put what tells them apart in place of secrets: trackers send checkpoints."""
+    named = {key: {next((part for part in reversed(key) if isinstance(part, str)), ""): value}
+             for key, value in values.items()}  # fmt: skip
+    hidden = hide_settings(named, mark=fingerprint)
+    return {key: value for key, item in hidden.items() for value in item.values()}
+
+
+def _shown(values: Mapping[Key, Any], key: Key) -> str:
+    return quoted(values[key]) if key in values else "not there"

@@ -1,0 +1,298 @@
+"""From a recipe's name to a checked `Recipe`: the outer shape first, then each component against its own schema.
+
+Problems are collected, not raised one by one: the user sees every mistake at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..api.components import BatchTransform, Component, LearningRate, TransformComponent
+from .defaults import default_name, defaults_of
+from ..errors import Place, Problem, UserError, suggest
+from ..plugins.load import DISABLE_VARIABLE, PluginRef, Plugins, find_recipe, load_plugins
+from ..api.ranking import mode_of
+from .recipe import Named, Recipe
+from ..plugins.registry import Registry
+from ..secrets import hide_secrets
+from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
+from .source import Source, read_source
+from .validation import validate
+from .yaml_text import Key, quoted
+
+C = TypeVar("C", bound=Component)
+
+DATA_KEYS = frozenset(DataSettings.model_fields)
+UNMEASURED = {
+    "val": "there is no validation set (data.validation splits one off)",
+    "test": "with data.validation, the test set waits for the run's end",
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recipe with the plugins it was checked against and the source it came from."""
+
+    recipe: Recipe
+    plugins: Plugins
+    source: Source
+    warnings: list[Problem]
+    """What works and is hardly meant, each with its place."""
+
+
+def load_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False) -> Loaded:
+    """Read, resolve and check the recipe at path `name`, or the shipped one of that name.
+
+    trust: load the plugins of a run's folder whoever made it. Raises UserError with every problem found.
+    """
+    source, plugins = read_recipe(name, overrides, trust=trust)
+    recipe, warnings = resolve(source, plugins)
+    message = f"turned off by {DISABLE_VARIABLE}, and no part of the run"
+    off = [Problem(f"'{ref.name}' is {message}", "plugins", ref.place, "warning") for ref in plugins.left_out]
+    return Loaded(recipe, plugins, source, source.warnings + off + warnings)
+
+
+def read_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False) -> tuple[Source, Plugins]:
+    """Read a recipe as `load_recipe` does, unchecked: its values, and the plugins there are with those it names."""
+    plugins = load_plugins()
+    shipped = plugins.recipes
+
+    def find(wanted: str, base: Path) -> Path:
+        return find_recipe(wanted, shipped, base)
+
+    source = read_source(find(name, Path()), overrides, {"data": DATA_KEYS}, find)
+    plugins = with_named(plugins, source, trust=trust)
+    source.settle(lambda written: defaults_of(written, plugins, source.path))
+    return source, plugins
+
+
+def with_named(plugins: Plugins, source: Source, *, trust: bool) -> Plugins:
+    """Return the plugins with those that a recipe names. Raises UserError."""
+    refs = tuple(PluginRef(*named) for named in source.plugins)
+    return load_plugins(refs, trust=trust) if refs else plugins
+
+
+def resolve(source: Source, plugins: Plugins) -> tuple[Recipe, list[Problem]]:
+    """Check a source's values: the outer shape, each component, how they fit; return the recipe and warnings about it.
+
+    Raises UserError with all problems.
+    """
+    values = {"name": default_name(source.path), **source.values}
+    homes = _homes(values, plugins)
+    outer, problems = validate(RecipeSettings, values, (), source, ("extends", "plugins"), homes)
+    # What is wrong inside a section is found even when the outer shape is wrong.
+    train = values.get("train")
+    alone, _ = validate(TrainSettings, {"epochs": train.get("epochs") if isinstance(train, dict) else None}, (), source)
+    check = _Check(source, plugins, homes, alone.epochs if alone else None, problems)
+    data, dataset = check.data(values.get("data"))
+    parts = check.parts(values)
+    if not values.get("lr_finder"):
+        check.rates_are_known(parts)
+    if isinstance(checkpoint := values.get("checkpoint"), dict):
+        check.metric(("checkpoint", "monitor"), checkpoint.get("monitor"))
+    if outer and hide_secrets(outer.name) != outer.name:
+        message = f"names the run's folder, and holds a secret: {hide_secrets(outer.name)}"
+        check.problems.append(source.problem(("name",), message))
+    if check.errors or outer is None or data is None or dataset is None:
+        raise UserError(_in_order(check.errors))
+    recipe = Recipe(
+        name=outer.name,
+        seed=outer.seed,
+        data=data,
+        dataset=dataset,
+        train=outer.train,
+        checkpoint=outer.checkpoint,
+        plugins=plugins.named,
+        **parts,
+    )
+    return recipe, _in_order([*check.problems, *_odd_together(recipe, source)])
+
+
+@dataclass
+class _Check:
+    """Checks sections one by one and keeps every problem."""
+
+    source: Source
+    plugins: Plugins
+    homes: Mapping[str, str]
+    """What other sections know, for a setting that stands in the wrong one."""
+    epochs: float | None
+    problems: list[Problem]
+    metrics: Sequence[str] = ()
+    """What each epoch of this run measures; nothing while that is not known."""
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.level == "error"]
+
+    def parts(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Check every component but the dataset."""
+        registries = self.plugins.registries
+        sections: tuple[tuple[str, Registry[Any]], ...] = (
+            ("model", registries.models),
+            ("loss", registries.losses),
+            ("optimizer", registries.optimizers),
+            ("scheduler", registries.schedulers),
+            ("lr_finder", registries.lr_finders),
+            ("evaluate", registries.evaluators),
+        )
+        parts: dict[str, Any] = {name: self.one(values.get(name), (name,), registry) for name, registry in sections}
+        parts["evaluator"] = parts.pop("evaluate")
+        for name in ("train_transforms", "eval_transforms"):
+            parts[name] = self.transforms(values.get("data"), name)
+        parts["callbacks"] = self.many(values, ("callbacks",), registries.callbacks)
+        parts["trackers"] = self.many(values, ("trackers",), registries.trackers)
+        parts["analyzers"] = self.many(values, ("analyzers",), registries.analyzers)
+        return parts
+
+    def one(self, node: Any, key: Key, registry: Registry[C], siblings: Iterable[str] = ()) -> Named[C] | None:
+        """Return the component that a section names, or None where there is none or it is wrong."""
+        if not isinstance(node, dict):
+            return None  # a missing or misshapen section is the outer shape's to report
+        use = node.get("use")
+        if not isinstance(use, str) or use not in registry:
+            self.problems.append(self._unknown(node, key, registry))
+            return None
+        settings = {name: value for name, value in node.items() if name != "use"}
+        component, problems = validate(registry[use], settings, key, self.source, (*siblings, "use"), self.homes)
+        self.problems += problems
+        for name in registry[use].metric_fields():
+            self.metric((*key, name), settings.get(name))
+        found = list(registry[use].check_settings(settings))
+        if component and self.epochs:
+            found += component.review(self.epochs)
+        self.problems += [self.source.placed(one, key) for one in found]
+        return Named(use, component) if component else None
+
+    def many(self, parent: Any, key: Key, registry: Registry[C]) -> tuple[Named[C], ...]:
+        nodes = parent.get(key[-1]) if isinstance(parent, dict) else None
+        found = [self.one(node, (*key, i), registry) for i, node in enumerate(nodes)] if isinstance(nodes, list) else []
+        return tuple(named for named in found if named)
+
+    def data(self, node: Any) -> tuple[DataSettings | None, Any]:
+        """Check `data`, where the dataset's settings stand beside the host's own."""
+        if not isinstance(node, dict):
+            return None, None
+        own = {name: value for name, value in node.items() if name in DATA_KEYS}
+        rest = {name: value for name, value in node.items() if name not in DATA_KEYS}
+        settings, problems = validate(DataSettings, own, ("data",), self.source)
+        self.problems += problems
+        if settings and settings.pipeline == "workers" and not settings.workers:
+            message = "is workers, and there are none: say how many, as in data.workers=2, or take auto"
+            self.problems.append(self.source.problem(("data", "pipeline"), message))
+        if settings:
+            self.metrics = [f"{split}/{name}" for split in ("train", settings.watched) for name in ("loss", "acc")]
+        return settings, self.one(rest, ("data",), self.plugins.registries.datasets, DATA_KEYS)
+
+    def transforms(self, data: Any, name: str) -> tuple[Named[TransformComponent], ...]:
+        """Check a list of transforms: those of single images come first."""
+        nodes = data.get(name) if isinstance(data, dict) else None
+        registry = self.plugins.registries.transforms
+        batched = False
+        for index, node in enumerate(nodes if isinstance(nodes, list) else []):
+            use = node.get("use") if isinstance(node, dict) else None
+            if not isinstance(use, str) or use not in registry:
+                continue
+            if issubclass(registry[use], BatchTransform):
+                batched = True
+                continue
+            single, place = f"'{use}' works on single images", ("data", name, index, "use")
+            if batched:
+                message = f"{single} and cannot stand after a batched transform; move it up"
+                self.problems.append(self.source.problem(place, message))
+            if data.get("pipeline") == "device":
+                message = f"{single}, and data.pipeline is device; take batched transforms, or data.pipeline=auto"
+                self.problems.append(self.source.problem(place, message))
+        return self.many(data, ("data", name), registry)
+
+    def rates_are_known(self, parts: dict[str, Any]) -> None:
+        """Report learning rates that are `auto` in a recipe without LR finder."""
+        for section in ("optimizer", "scheduler"):
+            named = parts[section]
+            for name in named.component.auto_fields() if named else []:
+                message = "is auto, and the recipe has no lr_finder: add one (lr_range_test) or give a number"
+                self.problems.append(self.source.problem((section, name), message))
+
+    def metric(self, key: Key, wanted: Any) -> None:
+        """Report the name of a metric that no epoch of this run will measure."""
+        if isinstance(wanted, list):
+            for index, one in enumerate(wanted):
+                self.metric((*key, index), one)
+        elif isinstance(wanted, str) and self.metrics and wanted not in self.metrics:
+            watched = self.metrics[-1].partition("/")[0]
+            split, _, name = wanted.replace("_", "/", 1).partition("/")
+            reason = f"an epoch measures {', '.join(self.metrics)}"
+            if split in UNMEASURED and split != watched:
+                reason, wanted_here = UNMEASURED[split], f"{watched}/{name}"
+            else:
+                wanted_here = f"{split}/{name}" if name else f"{watched}/{split}"
+            hint = suggest(wanted_here, self.metrics, list_all=False)
+            self.problems.append(self.source.problem(key, f"'{wanted}' is not measured: {reason}{hint}"))
+
+    def _unknown(self, node: dict[str, Any], key: Key, registry: Registry[Any]) -> Problem:
+        use = node.get("use")
+        name = f"the name of {registry.one}"
+        if use is None and (inside := [name for name in node if name in registry]):
+            message = f"is required: write {{use: {inside[0]}}}, its settings beside it"
+        elif use is None and (
+            instead := [name for name in node if isinstance(node[name], str) and node[name] in registry]
+        ):
+            message = f"is required: write 'use' instead of '{instead[0]}'"
+        elif use is None:
+            message = f"is required: {name}{suggest('', registry)}"
+        elif not isinstance(use, str):
+            message = f"must be {name}, got {quoted(use)}{suggest('', registry)}"
+        else:
+            missing = "".join(f"; {error}" for error in self.plugins.errors)  # perhaps one of these would have it
+            kinds = [other.one for _, other in self.plugins.registries if use in other]
+            known = f": it is {kinds[0]}{suggest('', registry)}" if kinds else suggest(use, registry)
+            message = f"unknown {registry.kind} '{use}'{known}{missing}"
+        return self.source.problem((*key, "use"), message)
+
+
+def _homes(values: Mapping[str, Any], plugins: Plugins) -> dict[str, str]:
+    """Return the settings of the recipe's sections, each with its whole key."""
+    registries = plugins.registries
+    used: dict[str, Registry[Any]] = {
+        "model": registries.models,
+        "optimizer": registries.optimizers,
+        "scheduler": registries.schedulers,
+    }
+    sections: dict[str, Any] = {"data": DataSettings, "train": TrainSettings, "checkpoint": CheckpointSettings}
+    for name, registry in used.items():
+        use = values[name].get("use") if isinstance(values.get(name), dict) else None
+        if isinstance(use, str) and use in registry:
+            sections[name] = registry[use]
+    homes = {name: f"{section}.{name}" for section, model in sections.items() for name in model.model_fields}
+    return homes | {name: name for name in RecipeSettings.model_fields}
+
+
+def _odd_together(recipe: Recipe, source: Source) -> Iterator[Problem]:
+    """Yield warnings about settings that are right by themselves and do nothing, or nothing good, together."""
+    optimizer, scheduler, finder = recipe.optimizer, recipe.scheduler, recipe.lr_finder
+    if finder and not any(one.component.auto_fields() for one in (optimizer, scheduler) if one):
+        message = "no learning rate is auto, so that the finder runs for its curve only; lr_finder: null leaves it out"
+        yield source.problem(("lr_finder",), message, "warning")
+    if scheduler and scheduler.component.replaces_lr:
+        for name, setting in type(optimizer.component).model_fields.items():
+            if setting.annotation == LearningRate and getattr(optimizer.component, name) != setting.default:
+                message = f"has no effect: the scheduler {scheduler.use} sets learning rates of its own"
+                yield source.problem(("optimizer", name), message, "warning")
+    if recipe.checkpoint.mode and recipe.monitor_mode != mode_of(recipe.monitor):
+        message = f"is {recipe.checkpoint.mode}, so that the worst {recipe.monitor} counts as the best; leave mode out"
+        yield source.problem(("checkpoint", "mode"), message, "warning")
+    if recipe.data.pipeline == "device" and recipe.data.workers:
+        message = "has no effect: data.pipeline is device, which needs none"
+        yield source.problem(("data", "workers"), message, "warning")
+    if (recipe.train.device, recipe.train.precision) == ("cpu", "fp16"):
+        message = "most CPUs compute in fp16 more slowly than in fp32, and it overflows sooner; auto takes what suits"
+        yield source.problem(("train", "precision"), message, "warning")
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """Sort problems by line, without repetitions: `data` is looked at by the outer shape and in itself."""
+    places = {problem: problem.place or Place("") for problem in problems}
+    return sorted(places, key=lambda problem: (places[problem].source, places[problem].line or 0))

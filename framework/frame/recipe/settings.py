@@ -1,0 +1,165 @@
+"""The settings of a recipe that are frame's own, beside those of the components it names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from ..api.ranking import Mode
+
+
+def _section(value: Any) -> Any:
+    if not isinstance(value, dict):
+        none = isinstance(value, str) and value.lower() in ("none", "off", "no")
+        use = value if isinstance(value, str) and not none else "NAME"
+        raise ValueError(f"must be a section that names its component: {{use: {use}}}{', or null' * none}")
+    return value
+
+
+Node = Annotated[dict[str, Any], BeforeValidator(_section)]
+"""A section that names a component: `{use: NAME, ...its settings}`."""
+
+
+def _whole(number: float) -> int | float:
+    """Return a whole number as an integer: `epochs: 8` stays 8 wherever it is shown. (The type tells pydantic.)"""
+    return int(number) if number == int(number) else number
+
+
+def _written(pattern: str, wants: str) -> tuple[AfterValidator, Any]:
+    """Return a validator of text, with a message that says in words what it wants, and its pattern for the schema."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {wants}")
+        return text
+
+    return AfterValidator(check), Field(json_schema_extra={"pattern": f"^({pattern})$"})
+
+
+NAME = "up to 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
+RunName = Annotated[str, *_written("[A-Za-z0-9][A-Za-z0-9._-]{0,99}", NAME)]
+Device = Annotated[str, *_written(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda:N")]
+
+
+class Settings(BaseModel):
+    """Base of the host's own settings: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+
+class Normalization(Settings):
+    """Mean and standard deviation per channel, of pixels scaled to [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+
+
+class DataSettings(Settings):
+    """`data`: what is loaded and how it becomes batches. The dataset's own settings stand beside these."""
+
+    root: str | None = None
+    """Folder of the data (`~` is the home folder); FRAME_DATA_DIR or `data` when not given."""
+    batch_size: int = Field(default=128, gt=0)
+    """Images of a training batch; where several processes train, of all of them together."""
+    eval_batch_size: int = Field(default=500, gt=0)
+    """Images of an evaluation batch, of each process where there are several."""
+    drop_last: bool = False
+    """Leave an epoch's last batch out if it is not full."""
+    validation: float | None = Field(default=None, gt=0, lt=1)
+    """Share of the training set to split off for validation, stratified; without it the test set is watched."""
+    normalize: bool | Normalization = True
+    """Normalise pixels by the dataset's mean and std (true), by these, or only scale them to [0, 1] (false)."""
+    workers: int = Field(default=0, ge=0)
+    """Processes that run per-sample transforms; 0 runs them in the training process."""
+    unreadable: Literal["stop", "skip"] = "stop"
+    """What to do where a training image cannot be read: stop the run, or leave the image out of its batch, with a
+    warning and their number in run.json. Images of the test or validation set always stop it: results over fewer images
+    do not compare."""
+    pipeline: Literal["auto", "device", "workers"] = "auto"
+    """Where batches are made. device: gathered from one array, which stays on an accelerator; there are batched
+    transforms only. workers: read by processes (`data.workers`), image by image. auto: the first where images,
+    transforms and memory allow it, else the second."""
+    train_transforms: tuple[Node, ...] = ()
+    """Augmentation of training images, in order: per-sample transforms first, then batched ones."""
+    eval_transforms: tuple[Node, ...] = ()
+    """What validation and test images pass through."""
+
+    @property
+    def watched(self) -> str:
+        """The split that is evaluated after each epoch: `val`, or `test` where there is no validation set."""
+        return "val" if self.validation else "test"
+
+
+class TrainSettings(Settings):
+    """`train`: how long and on what."""
+
+    epochs: Annotated[float, AfterValidator(_whole), PlainSerializer(_whole)] = Field(gt=0)
+    """Passes over the training set. With a fraction, such as 9.9, the last one ends early."""
+    device: Device = "auto"
+    """auto (cuda, else mps, else cpu), cpu, mps, cuda or cuda:N."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the forward and backward pass; auto takes bf16 where the hardware computes in it, else fp32."""
+    channels_last: bool = True
+    """Keep images and weights in NHWC memory order, which convolutions prefer."""
+    compile: bool | Literal["reduce-overhead", "max-autotune"] = False
+    """Compile the model with torch.compile (true), or in one of its modes: `reduce-overhead` uses CUDA graphs. It takes
+    a minute or more before the first step, and a C++ compiler on CPUs."""
+    sync_batchnorm: bool = False
+    """Where several processes train, let BatchNorm take its statistics over all of them; CUDA only."""
+    accumulate: int = Field(default=1, gt=0)
+    """Batches whose gradients are added up to one optimizer step."""
+    clip_grad_norm: float | None = Field(default=None, gt=0)
+    """Scale gradients down to this norm where theirs is larger."""
+    log_every: int = Field(default=10, gt=0)
+    """Optimizer steps between two readings of the loss; in between, nothing waits for the device."""
+    threads: int | None = Field(default=None, gt=0)
+    """CPU threads of torch; its own default when not given."""
+
+
+class CheckpointSettings(Settings):
+    """`checkpoint`: what is saved when, and what `best` means."""
+
+    monitor: str | None = None
+    """Metric that says which epoch is best; val/acc when there is a validation set, else test/acc."""
+    mode: Mode | None = None
+    """Whether more or less of it is better; min for a loss and max for all else when not given."""
+    keep: Literal["best", "last"] | None = None
+    """The epoch whose weights are saved as the model, predicted with and analyzed; when not given, the best where there
+    is a validation set to choose it by, else the last: choosing by the test set would flatter the result."""
+    every_epochs: int = Field(default=1, gt=0)
+    """Epochs between two checkpoints. The last epoch and an interruption are always saved."""
+    every_steps: int | None = Field(default=None, gt=0)
+    """Save within an epoch too: whenever this many optimizer steps have been taken."""
+    every_minutes: float | None = Field(default=None, gt=0)
+    """Save within an epoch too: after the step at which the last checkpoint is this old."""
+
+
+def _each_once(trackers: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    """Refuse two trackers of one kind: the run's folder and id name their files and their run at a server."""
+    uses = [tracker.get("use") for tracker in trackers]
+    if twice := [use for use in uses if isinstance(use, str) and uses.count(use) > 1]:
+        raise ValueError(f"has '{twice[0]}' twice, and both would write the same files; leave one out")
+    return trackers
+
+
+class RecipeSettings(Settings):
+    """The outer shape of a recipe."""
+
+    name: RunName = "run"
+    """Names the run's folder under `runs/`."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of everything random: initial weights, order of samples, augmentation."""
+    data: Node
+    model: Node
+    loss: Node
+    optimizer: Node
+    scheduler: Node | None = None
+    lr_finder: Node | None = None
+    evaluate: Node | None = None
+    callbacks: tuple[Node, ...] = ()
+    trackers: Annotated[tuple[Node, ...], AfterValidator(_each_once)] = ()
+    analyzers: tuple[Node, ...] = ()
+    train: TrainSettings
+    checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)

@@ -1,0 +1,109 @@
+"""One run of a comparison, read from its folder: what is missing or damaged is left out, and damage is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...rundir.jsonfile import checked, read_json
+from ..images import Answers
+from ..shapes import Damaged, Line, Record
+from ...rundir.folder import RunDir, read_lines
+from ...secrets import fingerprint, hide_settings, known_secrets
+from ...recipe.yaml_text import read_yaml
+
+
+@dataclass(frozen=True)
+class Graded:
+    """The answers to the test set. targets: (N,); right: (N,) bool."""
+
+    classes: list[str]
+    targets: np.ndarray
+    right: np.ndarray
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run. letter: what the comparison calls it. epochs: a line of metrics for each that is finished.
+
+    recipe: the resolved recipe, `optimizer.lr` -> value; empty where there is none. answers: None without predictions.
+    environment: versions, device and the data's checksum, as far as they are known.
+    """
+
+    letter: str
+    folder: RunDir
+    record: Record
+    state: str
+    epochs: list[dict[str, Any]]
+    recipe: dict[str, Any]
+    answers: Graded | None
+    environment: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """How charts name it."""
+        return f"{self.letter} {self.record['name']}"
+
+    @property
+    def checksum(self) -> str | None:
+        """Which images the run had: train and test set together."""
+        found = self.environment.get("data_checksum")
+        return found if isinstance(found, str) and found else None
+
+
+def read_side(letter: str, folder: RunDir, damaged: Damaged) -> Side:
+    """Read one run. damaged: gets what could not be read. Raises UserError where run.json is damaged."""
+    record: Record = read_json(folder.record, Record)
+    killed = record["state"] == "running" and not folder.is_locked()
+    return Side(
+        letter=letter,
+        folder=folder,
+        record=record,
+        state="killed" if killed else record["state"],
+        epochs=damaged.without([], _epochs, folder),
+        recipe=damaged.without({}, _recipe, folder),
+        answers=damaged.without(None, _graded, folder),
+        environment=damaged.without({}, _environment, folder),
+    )
+
+
+def _epochs(folder: RunDir) -> list[dict[str, Any]]:
+    lines = checked(read_lines(folder.metrics), folder.metrics, list[Line])
+    return [line for line in lines if line["kind"] == "epoch"]
+
+
+def _recipe(folder: RunDir) -> dict[str, Any]:
+    if not folder.recipe.is_file():
+        return {}
+    return dict(_flat(hide_settings(read_yaml(folder.recipe)[0], known_secrets(), fingerprint)))
+
+
+def _graded(folder: RunDir) -> Graded | None:
+    answers = Answers.read(folder)
+    if answers is None:
+        return None
+    return Graded(answers.classes, answers.targets, answers.probabilities.argmax(1) == answers.targets)
+
+
+def _environment(folder: RunDir) -> dict[str, Any]:
+    return dict(read_json(folder.environment, dict[str, Any])) if folder.environment.is_file() else {}
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield `analyzers.0.count` and its value for each value below `value`.
+
+    A list of plain values is one value; what is empty counts as not there.
+    """
+    if value in ({}, []):
+        return
+    if isinstance(value, Mapping):
+        for name, child in value.items():
+            yield from _flat(child, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list) and any(isinstance(child, Mapping | list) for child in value):
+        for number, child in enumerate(value):
+            yield from _flat(child, f"{key}.{number}")
+    else:
+        yield key, value

@@ -1,0 +1,238 @@
+"""A run's folder: its names, and writing that never leaves half a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import UserError
+from .jsonfile import checked, damaged, read_bytes, read_json, to_json
+from .lock import hold, is_held
+from .plainfile import plain, refuse_links
+from ..secrets import hide_secrets
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: beside its place, fsynced, renamed."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write a value as JSON, whole or not at all, its secrets hidden. NaN and infinities become null."""
+    write_text(path, to_json(hide_secrets(value), indent=indent, ensure_ascii=False) + "\n")
+
+
+def open_to_append(path: Path) -> IO[bytes]:
+    """Open a file at its end, unbuffered."""
+    _be_its_only_name(path)
+    return open(path, "ab", buffering=0, opener=plain)
+
+
+def cut(path: Path, size: int) -> None:
+    """Leave a file's first `size` bytes."""
+    _be_its_only_name(path)
+    with open(path, "r+b", opener=plain) as file:
+        file.truncate(size)
+
+
+def _be_its_only_name(path: Path) -> None:
+    """Where a file has other names too (`cp -al`, snapshots), take a copy, so that what they show stays as it is."""
+    with suppress(FileNotFoundError):
+        if path.lstat().st_nlink > 1:
+            write_bytes(path, path.read_bytes())
+
+
+def append_line(path: Path, values: Mapping[str, Any]) -> None:
+    """Append one JSON line; if it does not fit on the disk, none of it stays."""
+    line = (to_json(values) + "\n").encode()
+    with open_to_append(path) as file:
+        size = file.tell()
+        try:
+            if file.write(line) != len(line):
+                raise OSError(28, os.strerror(28), str(path))
+        except OSError:
+            file.truncate(size)
+            raise
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the values of a JSON-lines file, none if there is no file; a last line cut short is left out.
+
+    Raises UserError for a file that is damaged elsewhere.
+    """
+    if not path.is_file():
+        return []
+    *lines, _ = read_bytes(path).split(b"\n")
+    try:
+        values = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+    return list(checked(values, path, list[dict[str, Any]]))
+
+
+def sync_to_disk(*paths: Path) -> None:
+    """Wait until what these files and folders hold has reached the disk; those that are missing are passed over."""
+    for path in paths:
+        if path.exists():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Return a file's checksum, in hexadecimal."""
+    with open(path, "rb", opener=plain) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The names in a run's folder. passing: it is thrown away at the run's end, so that nobody is sent to it."""
+
+    path: Path
+    passing: bool = False
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name.removeprefix(".")  # a draft's is the run's already
+
+    @property
+    def lock(self) -> Path:
+        return self.path / ".lock"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.resolved.yaml"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def data_info(self) -> Path:
+        return self.path / "data.json"
+
+    @property
+    def schedule(self) -> Path:
+        return self.path / "schedule.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def timing(self) -> Path:
+        return self.path / "timing.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.safetensors"
+
+    @property
+    def lr_finding(self) -> Path:
+        return self.path / "lr_finder.json"
+
+    @property
+    def analysis(self) -> Path:
+        return self.path / "analysis"
+
+    @property
+    def exports(self) -> Path:
+        return self.path / "export"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def update_record(self, **values: Any) -> None:
+        """Change entries of run.json and keep the others."""
+        record = self.read_record() if self.record.is_file() else {}
+        write_json(self.record, record | values)
+
+    def read_record(self) -> dict[str, Any]:
+        """Return what run.json holds. Raises UserError where it is damaged."""
+        record: dict[str, Any] = read_json(self.record, dict[str, Any])
+        if missing := [name for name in ("id", "name", "state") if not isinstance(record.get(name), str)]:
+            raise damaged(self.record, f"it does not say {', '.join(missing)}")
+        return record
+
+    def checked(self) -> RunDir:
+        """Return the folder. Raises UserError where it holds links, pipes, devices, or a folder in a file's place.
+
+        Whoever works in a folder that it did not make calls this first: its maker may be a stranger.
+        """
+        refuse_links(self.path)
+        described = (self.record, self.recipe, self.environment, self.data_info, self.schedule, self.lr_finding)
+        logged = (self.lock, self.log, self.metrics, self.timing)
+        kept = (self.weights, self.predictions, self.report, *self.checkpoints.glob("*.pt*"))
+        if wrong := next((path for path in (*described, *logged, *kept) if path.is_dir()), None):
+            raise UserError(f"{wrong}: a folder is in a file's place, and nothing was touched; remove it")
+        if wrong := next((path for path in (self.checkpoints, self.analysis, self.exports) if path.is_file()), None):
+            raise UserError(f"{wrong}: a file is in a folder's place, and nothing was touched; remove it")
+        return self
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep the folder to this process while the block runs. Raises UserError where another one has it."""
+        return hold(self.lock)
+
+    def is_locked(self) -> bool:
+        """Tell whether another process has the folder. Not for the process that has it: it would lose it."""
+        return is_held(self.lock)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed process had begun to write. The folder must be locked."""
+        for folder in (self.path, self.checkpoints, self.analysis, *self.analysis.glob("*/")):
+            for leftover in filter(Path.is_file, folder.glob(".*.tmp")):
+                leftover.unlink()
+
+
+def existing_run(path: Path) -> RunDir:
+    """Return an existing run's folder, which may be a stranger's. Raises UserError if it is none."""
+    real = path.resolve()  # its name is the run's id, whatever a link to it is called
+    run = RunDir(path if path.name == real.name else real)
+    if not os.path.lexists(run.record):
+        raise UserError(f"{path} is no run: it has no run.json; runs lie under runs/NAME/")
+    return run
+
+
+def open_run(path: Path) -> RunDir:
+    """Return an existing run's folder, which nothing in it leads out of. Raises UserError for others."""
+    return existing_run(path).checked()

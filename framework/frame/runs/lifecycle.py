@@ -1,0 +1,91 @@
+"""However a run ends, its run.json, its trackers and its report say so."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+from ..training.build import Parts
+from ..console import Console
+from ..compute.distributed import GONE, lost
+from ..errors import ComponentFailed, FrameError, RunFailed
+from ..analysis.after_training import explain_so_far
+from ..training.faults import explained
+from ..compute.interrupts import Interrupted, StopRequest
+from ..training.meter import NotFinite
+from ..recipe.recipe import Recipe
+from ..report import write_report
+from ..rundir.folder import RunDir, write_text
+from ..secrets import printable
+from ..training.trackers import Trackers
+
+ADVICE = (
+    "Try a lower learning rate (scheduler.max_lr, optimizer.lr), train.clip_grad_norm=1, or train.precision=fp32; "
+    "the last good checkpoint is kept"
+)
+
+
+@contextmanager
+def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Console) -> Iterator[StopRequest]:
+    """Keep run.json, the trackers and the report true to what happens inside, however it ends."""
+    recipe, world, started = parts.recipe, parts.backend.world, time.monotonic()
+    before = folder.read_record().get("seconds", 0.0)
+    state, error, stop = "failed", "", StopRequest()
+    try:
+        with stop.listening():
+            folder.update_record(state="running", error=None)
+            yield stop
+        state = "finished"
+    except (Interrupted, KeyboardInterrupt):
+        if error := world.failure():
+            raise RunFailed(error) from None
+        state = "interrupted"
+        how = "" if folder.passing else f"; continue with: frame resume {folder.path}"
+        raise Interrupted(f"interrupted{how}") from None
+    except NotFinite as problem:
+        error = f"{problem}. {ADVICE}"
+        raise RunFailed(error) from problem
+    except Exception as problem:
+        error = explained(problem, recipe, folder.path, lasting=not folder.passing) or ""
+        if lost(problem):
+            error = world.failure() or GONE
+        if error:
+            raise RunFailed(error) from problem
+        if isinstance(problem, FrameError) and not (isinstance(problem, ComponentFailed) and problem.__cause__):
+            error = str(problem)
+            raise
+        error = str(problem) if isinstance(problem, FrameError) else f"{type(problem).__name__}: {problem}"
+        with suppress(OSError):
+            write_text(folder.path / "error.txt", printable(traceback.format_exc()))
+        kept = "" if folder.passing else f". The traceback is in {folder.path / 'error.txt'}"
+        raise RunFailed(f"{error}{kept}") from problem
+    finally:
+        seconds = round(before + time.monotonic() - started, 1)
+        with suppress(OSError):
+            folder.update_record(error=error or None, ended=now(), seconds=seconds)
+        if os.access(folder.path, os.W_OK):  # else it was removed, or its disk is read-only now
+            report(folder, recipe, console, state)
+        trackers.finish(state)  # behind the report, so that they can take it along
+        with suppress(OSError):  # last: a run that is killed before goes on, and tells page and trackers again
+            folder.update_record(state=state)
+        if folder.report.is_file():
+            console.say(f"report    {folder.report}")
+
+
+def report(folder: RunDir, recipe: Recipe, console: Console, state: str) -> None:
+    """Write the report; the run's result stands without it. state: what run.json says, or is about to."""
+    try:
+        if state != "finished":  # the analyzers have not run
+            explain_so_far(recipe, folder)
+        write_report(folder, state)
+    except Exception as problem:
+        console.warn(f"the report could not be written: {type(problem).__name__}: {problem}")
+
+
+def now() -> str:
+    """Return the time as ISO 8601 with its zone."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
