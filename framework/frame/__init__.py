@@ -37,7 +37,6 @@ from .api.contracts import (
     TrainingRun,
 )
 from .api.data import DataInfo, DataSplits, Image, Images, Omission, Predictions, Split, Targets, take
-from .errors import FrameError, Problem, RunFailed, UserError, suggest
 from .api.figures import COLORS, house_style, new_figure, png, shorten
 from .api.hookspecs import hookimpl
 from .api.layers import Layer, layers_of
@@ -56,12 +55,11 @@ from .api.results import (
     Series,
     Table,
 )
-from .secrets import hide_secrets, hide_settings, known_secrets, names_a_secret
 from .api.steps import Steps
+from .errors import FrameError, Problem, RunFailed, UserError, suggest
+from .secrets import hide_secrets, hide_settings, known_secrets, names_a_secret
 
 if TYPE_CHECKING:
-    from .rundir.cache import cached
-    from .runs.open import Run, load_run, run
     from .api.images import (
         IMAGE_ENDINGS,
         PrepareImage,
@@ -75,6 +73,8 @@ if TYPE_CHECKING:
         to_rgb,
     )
     from .api.omissions import Omissions
+    from .rundir.cache import cached
+    from .runs.open import Run, load_run, run
 
 __version__ = "0.1.0"
 

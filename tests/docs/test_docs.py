@@ -20,8 +20,8 @@ from frame.api import hookspecs
 from frame.cli import cli
 from frame.plugins.load import load_plugins
 from frame.plugins.registry import Registries
-from frame.rundir.folder import RunDir
 from frame.recipe.settings import CheckpointSettings, DataSettings, Normalization, RecipeSettings, TrainSettings
+from frame.rundir.folder import RunDir
 from frame.sweep.spec import SweepSettings, load_sweep
 
 REPOSITORY = Path(__file__).parents[2]

@@ -15,8 +15,7 @@ from omegaconf import OmegaConf
 
 from conftest import clean_environment
 from fakes import launching
-from frame.api import components
-from frame.api import hookspecs
+from frame.api import components, hookspecs
 from frame.cli.scaffold import KINDS
 
 REPOSITORY = Path(__file__).parents[2]

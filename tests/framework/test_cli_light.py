@@ -12,8 +12,8 @@ import pytest
 
 import frame as package
 from conftest import clean_environment
-from frame.recipe.field_docs import field_docs
 from frame.plugins.load import load_plugins
+from frame.recipe.field_docs import field_docs
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = (

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from fakes.killing import assert_same, only_run
-from frame.training.build import build, load_data
-from frame.training.compilation import compile_model
 from frame.recipe.load import load_recipe
 from frame.rundir.folder import read_lines
+from frame.training.build import build, load_data
+from frame.training.compilation import compile_model
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 

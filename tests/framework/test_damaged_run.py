@@ -27,8 +27,8 @@ from safetensors.numpy import save_file
 
 from frame import UserError
 from frame.analysis.after_training import history
-from frame.report import write_report
 from frame.recipe.load import load_recipe
+from frame.report import write_report
 from frame.rundir.folder import RunDir
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"

@@ -14,8 +14,8 @@ import torch
 
 import frame as package
 from frame import DataInfo, DataSplits, Split, UserError, load_run
-from frame.runs.evaluate_again import with_classes_of
 from frame.rundir.folder import read_lines
+from frame.runs.evaluate_again import with_classes_of
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 SETTINGS = ("train.epochs=1", "analyzers=[{use: confusion}, {use: misclassified, count: 2}]")

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from frame import UserError
-from frame.recipe.recipe import Recipe
 from frame.recipe.load import load_recipe
+from frame.recipe.recipe import Recipe
 from frame.recipe.yaml_text import read_value
 
 RECIPE = {

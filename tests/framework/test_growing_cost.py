@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from frame import AnalyzerResult, Chart, Series, Table
-from frame.analysis.analyze import save_result
 from frame.analysis.after_training import explain_so_far
+from frame.analysis.analyze import save_result
 from frame.recipe.load import load_recipe
-from frame.rundir.folder import RunDir, write_json
 from frame.report.thinning import POINTS, evenly, thinned
+from frame.rundir.folder import RunDir, write_json
 from frame.training.throttle import Throttle
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"

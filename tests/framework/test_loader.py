@@ -10,8 +10,8 @@ import torch
 
 from frame import Split, UserError
 from frame.compute.device import Backend
-from frame.input.pipeline import Normalize, Pipeline, scale
 from frame.compute.randomness import Draws, epoch_order, sample_rng
+from frame.input.pipeline import Normalize, Pipeline, scale
 from frame.input.resident import hold, settle
 
 CPU = torch.device("cpu")

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from frame.training.build import build, load_data
-from frame.training.lr_finder import Together, lr_problem
 from frame.compute.randomness import seed_everything
 from frame.recipe.load import load_recipe
+from frame.training.build import build, load_data
+from frame.training.lr_finder import Together, lr_problem
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 FINDER = "lr_finder={use: lr_range_test, num_steps: 20, rule: minimum_tenth}"

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from frame import LRFinding, best_of, better, mode_of
-from frame.training.lr_finder import curve, read_finding, save_finding
-from frame.report.shapes import Line
 from frame.rundir.folder import RunDir, append_line, read_lines, write_json
+from frame.rundir.record import Line
 from frame.sweep.record import Epochs, Trial, open_sweep, told
 from frame.sweep.search import Search
 from frame.sweep.spec import load_sweep
 from frame.sweep.tuning import threads
+from frame.training.lr_finder import curve, read_finding, save_finding
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NAN_YAML = FIXTURES / "nan.yaml"

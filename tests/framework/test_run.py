@@ -13,12 +13,12 @@ import torch
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 
-from frame.training.build import build, load_data
-from frame.console import Console
-from frame.training.lr_finder import find_lr
 from frame.compute.randomness import rng_state, seed_everything
+from frame.console import Console
 from frame.recipe.load import load_recipe
 from frame.rundir.folder import read_lines
+from frame.training.build import build, load_data
+from frame.training.lr_finder import find_lr
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TINY = FIXTURES / "tiny.yaml"

@@ -14,12 +14,12 @@ import yaml
 
 from conftest import CACHE, clean_environment, on_path
 from frame import __version__
-from frame.cli.plugin_new import new
-from frame.errors import UserError
 from frame.api.hookspecs import API_VERSION
+from frame.cli.plugin_new import new
+from frame.cli.scaffold import KINDS, Names, names, package, single_file, write
+from frame.errors import UserError
 from frame.plugins.load import load_plugins
 from frame.plugins.registry import Registries
-from frame.cli.scaffold import KINDS, Names, names, package, single_file, write
 
 PLUGINS = load_plugins()
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from frame.training.build import build, load_data
 from frame.recipe.load import load_recipe
 from frame.rundir.folder import read_lines
+from frame.training.build import build, load_data
 
 ARRAYS = ("predictions.logits", "predictions.targets", "predictions.predicted", "predictions.correct",
           "predictions.probabilities", "data.test.images", "data.train.images", "data.test.targets")  # fmt: skip

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from frame import hide_secrets, names_a_secret
-from frame.training.build import load_data
 from frame.recipe.identity import check_same_run, identity
 from frame.recipe.load import load_recipe
+from frame.recipe.yaml_text import written
 from frame.rundir.folder import read_lines
 from frame.secrets import printable
 from frame.sweep.record import open_sweep
 from frame.sweep.spec import load_sweep
-from frame.recipe.yaml_text import written
+from frame.training.build import load_data
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 SECRET = 'hunter2/"of\\the store'

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from frame.training.build import build, load_data
 from frame.compute.distributed import World
-from frame.errors import RunFailed, UserError
 from frame.compute.randomness import rng_state
+from frame.errors import RunFailed, UserError
 from frame.recipe.load import load_recipe
+from frame.training.build import build, load_data
 
 MODEL = """
 from torch import nn

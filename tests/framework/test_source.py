@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from frame import UserError
-from frame.training.build import data_root
 from frame.recipe.load import load_recipe, read_recipe
 from frame.recipe.source import read_source
 from frame.recipe.yaml_text import MAX_BYTES
+from frame.training.build import data_root
 
 RECIPE = """\
 name: probe

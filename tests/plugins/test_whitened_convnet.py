@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from frame import DataInfo, UserError
-from frame.training.build import build, load_data
 from frame.compute.randomness import seed_everything
 from frame.recipe.load import load_recipe
+from frame.training.build import build, load_data
 from frame_plugins.whitened_convnet import WhitenedConvNet
 from frame_plugins.whitened_convnet.network import whitening_filters
 

@@ -1,0 +1,1 @@
+"""Analyzers, run over a finished training or its history."""

@@ -12,19 +12,20 @@ from safetensors.numpy import save as save_arrays
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from .analyze import analyze, analyze_history
-from ..training.build import Parts
-from ..rundir.checkpoints import load_best
-from ..console import Console
 from ..api.contracts import AnalysisRun, RunHistory, TrainingRun
 from ..api.data import Predictions
+from ..console import Console
+from ..files import write_bytes
+from ..recipe.recipe import Recipe
+from ..rundir.checkpoints import load_best
+from ..rundir.folder import RunDir, read_lines
+from ..training.build import Parts
 from ..training.engine import predict
 from ..training.lr_finder import read_finding
 from ..training.schedule_plan import read_plan
-from ..recipe.recipe import Recipe
-from ..rundir.folder import RunDir, read_lines, write_bytes
 from ..training.state import plain
 from ..training.trackers import Trackers
+from .analyze import analyze, analyze_history
 
 
 def keep_model(run: TrainingRun, recipe: Recipe, folder: RunDir, *, is_best: bool) -> str:

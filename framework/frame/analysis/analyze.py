@@ -18,16 +18,17 @@ from PIL import Image as PILImage
 
 from ..api.components import AnalyzerComponent, HistoryAnalyzer
 from ..api.contracts import AnalysisRun, RunHistory
-from ..rundir.csv_text import csv_text
-from ..errors import FrameError
 from ..api.figures import png
 from ..api.model_guard import untouched, withheld
-from ..compute.randomness import rng_untouched
-from ..recipe.recipe import Named, unique_names
 from ..api.results import PLAIN_NAME, AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
-from ..rundir.folder import write_bytes, write_json, write_text
-from ..secrets import hide_secrets, printable
+from ..compute.randomness import rng_untouched
+from ..errors import FrameError
+from ..files import write_bytes, write_text
+from ..recipe.recipe import Named, unique_names
 from ..report.thinning import ROWS, thinned, thinning_note
+from ..rundir.csv_text import csv_text
+from ..rundir.folder import write_json
+from ..secrets import hide_secrets, printable
 from .time_limit import OutOfTime, time_limit
 
 FACTS = ("index", "target", "predicted", "confidence", "loss", "source")

@@ -11,14 +11,14 @@ import numpy as np
 import PIL.Image
 from PIL.Image import Resampling
 
-from ..training.build import Network
 from ..api.components import AnalyzerComponent
-from ..training.culprit import blame
+from ..api.model_guard import untouched
 from ..errors import UserError
 from ..input.pipeline import Pipeline
-from ..api.model_guard import untouched
-from ..recipe.recipe import Named
 from ..recipe.load import Loaded
+from ..recipe.recipe import Named
+from ..training.build import Network
+from ..training.culprit import blame
 
 FALLBACK = "grad_cam"
 """The analyzer that makes the maps where the recipe names none that does."""

@@ -1,0 +1,1 @@
+"""All that a plugin sees; `frame` hands it on."""

@@ -210,3 +210,11 @@ class Predictions:
     @property
     def accuracy(self) -> float:
         return float(self.correct.mean())
+
+
+def without_images(targets: Targets, classes: Sequence[str]) -> list[str]:
+    """Return the classes that a part with these targets has no image of."""
+    import numpy as np
+
+    there = set(np.unique(targets).tolist())
+    return [name for number, name in enumerate(classes) if number not in there]

@@ -31,8 +31,8 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
     two sets of answers of each pair.
     """
     from ..report.comparison import compare as compare_runs
-    from ..rundir.jsonfile import to_json
     from ..rundir.folder import open_run
+    from ..rundir.jsonfile import to_json
 
     comparison = compare_runs([open_run(run) for run in runs])
     for what in comparison.damaged:
@@ -49,7 +49,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
 
 def _write(path: Path, comparison: Comparison) -> None:
     from ..errors import UserError
-    from ..rundir.folder import write_text
+    from ..files import write_text
 
     try:
         write_text(path, comparison.page())

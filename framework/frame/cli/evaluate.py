@@ -25,9 +25,9 @@ def evaluate(run: Path, overrides: tuple[str, ...], *, as_json: bool, device: st
     that it has no test image of are named on standard error, so is what is left out of its folders.
     """
     from ..input.data_checks import named
-    from ..runs.open import open_changed, refuse_others
     from ..rundir.jsonfile import to_json
     from ..runs.evaluate_again import measure
+    from ..runs.open import open_changed, refuse_others
 
     refuse_others(overrides, "data.")
     found = measure(open_changed(run, [*overrides, *on(device)], trust=trust), lambda text: echo(text, err=True))

@@ -30,8 +30,8 @@ NARROWEST = 40
 @TRUST
 def explain(recipe: str, overrides: tuple[str, ...], *, as_json: bool, trust: bool) -> None:
     """Show every value that RECIPE comes to and where it is from: a line of a file, the command line, or a default."""
-    from ..recipe.origins import origins, resolved
     from ..recipe.load import load_recipe
+    from ..recipe.origins import origins, resolved
 
     loaded = load_recipe(recipe, overrides, trust=trust)
     for warning in [*loaded.warnings, *loaded.plugins.errors]:

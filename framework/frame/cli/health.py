@@ -20,8 +20,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Literal
 
-from ..rundir.cache import cache_root
 from ..errors import UserError, expanded
+from ..rundir.cache import cache_root
 from ..runs.versions import installed
 
 GIB = 2**30

@@ -20,12 +20,12 @@ def lr_find(recipe: str, overrides: tuple[str, ...], *, trust: bool) -> None:
 
     loaded = load_recipe(recipe, overrides, trust=trust)
 
-    from ..training.build import build, load_data
+    from ..compute.randomness import seed_everything
     from ..console import Console
     from ..errors import UserError
+    from ..training.build import build, load_data
     from ..training.faults import faults_explained
     from ..training.lr_finder import curve, find_lr
-    from ..compute.randomness import seed_everything
 
     if loaded.recipe.lr_finder is None:
         raise UserError(f"{recipe} names no lr_finder; add one: lr_finder.use=lr_range_test")

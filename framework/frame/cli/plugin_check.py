@@ -18,8 +18,8 @@ import click
 from .text import echo, say
 
 if TYPE_CHECKING:
-    from ..plugins.offers import Offer
     from ..plugins.load import LoadError, Plugins
+    from ..plugins.offers import Offer
     from ..testing import Outcome
 
 CHECK_WIDTH = 44
@@ -113,8 +113,8 @@ def _installed(plugins: Plugins) -> tuple[Components, Faults]:
 
 def _found(name: str) -> tuple[Components, Faults]:
     """Return the components of what is called `name`, and what of it failed to load. Raises UserError."""
-    from ..errors import Place, UserError, suggest
     from ..api.hookspecs import ENTRY_POINT_GROUP
+    from ..errors import Place, UserError, suggest
     from ..plugins.load import PluginRef, load_plugins
 
     if name.endswith(".py"):

@@ -11,8 +11,8 @@ import click
 from .text import echo, say
 
 if TYPE_CHECKING:
-    from ..plugins.offers import Offer
     from ..plugins.load import Plugins
+    from ..plugins.offers import Offer
 
 
 @click.command("list", short_help="List the installed plugins and what each provides.")

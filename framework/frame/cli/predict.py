@@ -40,10 +40,10 @@ def predict(
     They are read in batches, as many as there may be. Those that cannot be read are named and skipped; the exit code
     is 1 then. What lies in a folder and is no image by its ending is counted.
     """
-    from ..runs.open import open_changed
     from ..analysis.heat_pictures import heat_pictures
     from ..api.images import shown_name
     from ..api.omissions import Omissions
+    from ..runs.open import open_changed
     from ..runs.predict import image_files
     from ..runs.predict import predict as answers
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from ..errors import UserError
-from ..recipe.field_docs import field_docs
 from ..plugins.load import Plugins
 from ..plugins.registry import Registry
+from ..recipe.field_docs import field_docs
 from ..recipe.load import read_recipe
 from ..recipe.settings import DataSettings, RecipeSettings
 from ..recipe.source import Source

@@ -22,8 +22,8 @@ def reproduce(context: click.Context, run: Path, out: Path, *, trust: bool) -> N
     """
     must_be_alone("frame reproduce")
 
-    from ..console import Console
     from ..compute.interrupts import Interrupted
+    from ..console import Console
     from ..runs.reproduce import reproduce as run_again
 
     console = Console()

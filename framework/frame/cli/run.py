@@ -47,8 +47,8 @@ def run(
     if must_launch(devices, dry_run=dry_run):
         context.exit(launch(devices))
 
-    from ..console import Console
     from ..compute.interrupts import Interrupted
+    from ..console import Console
 
     console = Console(quiet=not is_first())
     for warning in loaded.warnings if is_first() else ():
@@ -67,10 +67,10 @@ def run(
 def _train(
     loaded: Loaded, out: Path, repeat: int, console: Console, folder: Path | None, *, trust: bool
 ) -> None:  # fmt: skip
-    from ..runs.start import repeat_runs, start
-    from ..runs.start import resume as go_on
     from ..compute.distributed import joined
     from ..compute.relaunch import begun
+    from ..runs.start import repeat_runs, start
+    from ..runs.start import resume as go_on
 
     if repeat == 1 and (earlier := begun(out, loaded.recipe.name)):
         go_on(earlier.path, console, trust=trust)
@@ -104,9 +104,9 @@ def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, dev
     if must_launch(devices):
         context.exit(launch(devices))
 
-    from ..runs.start import resume as go_on
-    from ..console import Console
     from ..compute.interrupts import Interrupted
+    from ..console import Console
+    from ..runs.start import resume as go_on
 
     console = Console(quiet=not is_first())
     try:

@@ -15,7 +15,7 @@ from .text import echo, table
 
 if TYPE_CHECKING:
     from ..rundir.inventory import Entry
-    from ..report.shapes import Best
+    from ..rundir.record import Best
 
 COLUMNS = ("run", "state", "best", "test accuracy", "epochs", "duration", "disk")
 

@@ -1,0 +1,1 @@
+"""What computes: device, processes, signals, randomness, memory."""

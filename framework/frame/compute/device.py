@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .allocator import keep_freed_memory
-from .distributed import ALONE, World
 from ..errors import UserError
 from ..recipe.settings import TrainSettings
+from .allocator import keep_freed_memory
+from .distributed import ALONE, World
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}
 

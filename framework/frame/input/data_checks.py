@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from ..api.data import DataSplits, Split, Targets
+from ..api.data import DataSplits, Split, without_images
 from ..errors import Problem, UserError
 
 NAMED = 5
@@ -52,12 +50,6 @@ def refuse_unread(data: DataSplits, *, skip: bool) -> None:
             problems.append(f"and {count - NAMED:,} more")
     if problems:
         raise UserError([Problem(text, "data") for text in problems])
-
-
-def without_images(targets: Targets, classes: Sequence[str]) -> list[str]:
-    """Return the classes that a part with these targets has no image of."""
-    there = set(np.unique(targets).tolist())
-    return [name for number, name in enumerate(classes) if number not in there]
 
 
 def lacking(data: DataSplits) -> Iterator[str]:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from ..api.data import Split
-from ..errors import FrameError, RunFailed
 from ..compute.randomness import Indices, sample_rng
+from ..errors import FrameError, RunFailed
 
 SampleFunction = Callable[[Any, np.random.Generator], np.ndarray]
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from ..api.data import Split
 from ..compute.device import Backend
 from ..compute.distributed import ALONE, World
+from ..compute.randomness import Draws, Indices, epoch_order
 from ..errors import RunFailed
 from .fetch import Fetch, Fetched, SampleFunction, Unread
-from ..compute.randomness import Draws, Indices, epoch_order
 from .resident import Resident, settle
 from .workers import Workers
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..api.data import Split
+from ..compute.randomness import Indices
 from ..errors import UserError
 from .fetch import Fetched, sort_out
-from ..compute.randomness import Indices
 
 SHARE = 0.5
 """Of the device's free memory that images may take; the rest is for the model and its activations."""

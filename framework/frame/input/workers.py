@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from .fetch import Fetch, Fetched
 from ..compute.randomness import Indices
+from .fetch import Fetch, Fetched
 
 Asked = tuple[int, Indices]  # epoch, numbers of the images
 

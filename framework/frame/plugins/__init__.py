@@ -1,0 +1,1 @@
+"""Finding plugins, loading them, and what they offer."""

@@ -22,8 +22,8 @@ import pluggy
 
 from ..api import hookspecs
 from ..errors import Place, Problem, UserError, expanded, suggest
-from .offers import BadOffer, Offer, api_fault, ask
 from .files import PluginFile, import_plugin, read_plugin
+from .offers import BadOffer, Offer, api_fault, ask
 from .registry import Registries, clash
 from .trust import refusal
 

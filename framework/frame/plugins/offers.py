@@ -14,10 +14,10 @@ import pluggy
 
 from ..api import hookspecs
 from ..api.components import BatchTransform, Component, SampleTransform, TransformComponent
-from ..errors import suggest
 from ..api.hookspecs import API_VARIABLE, API_VERSION
-from .registry import Registries
 from ..api.results import PLAIN_NAME
+from ..errors import suggest
+from .registry import Registries
 
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("frame_")}
 

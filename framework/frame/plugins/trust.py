@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..rundir.jsonfile import read_bytes
 from ..rundir.folder import RunDir
+from ..rundir.jsonfile import read_bytes
 
 FOLDER = "plugins"
 """Where a run's folder has the copies of plugin files."""

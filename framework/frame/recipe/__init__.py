@@ -1,0 +1,1 @@
+"""The language of recipes: from YAML to settings, and back."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..api.data import DataSplits
 from ..errors import Problem, UserError
-from .recipe import Recipe
 from ..secrets import fingerprint, hide_settings
+from .recipe import Recipe
 from .source import Source
 from .yaml_text import Key, quoted
 

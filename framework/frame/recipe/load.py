@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..api.components import BatchTransform, Component, LearningRate, TransformComponent
-from .defaults import default_name, defaults_of
+from ..api.ranking import mode_of
 from ..errors import Place, Problem, UserError, suggest
 from ..plugins.load import DISABLE_VARIABLE, PluginRef, Plugins, find_recipe, load_plugins
-from ..api.ranking import mode_of
-from .recipe import Named, Recipe
 from ..plugins.registry import Registry
 from ..secrets import hide_secrets
+from .defaults import default_name, defaults_of
+from .recipe import Named, Recipe
 from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
 from .source import Source, read_source
 from .validation import validate

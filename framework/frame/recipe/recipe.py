@@ -20,8 +20,8 @@ from ..api.components import (
     TrackerComponent,
     TransformComponent,
 )
-from ..plugins.load import PluginRef
 from ..api.ranking import Mode, mode_of
+from ..plugins.load import PluginRef
 from ..secrets import hide_settings, known_secrets
 from .settings import CheckpointSettings, DataSettings, TrainSettings
 from .yaml_text import written

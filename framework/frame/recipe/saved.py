@@ -9,15 +9,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from ..compute.distributed import World
-from ..errors import RunFailed
-from ..compute.interrupts import Interrupted
-from .origins import auto_keys
+from ..files import write_bytes, write_text
 from ..plugins.files import PluginFile
-from .recipe import Recipe
-from ..rundir.folder import RunDir, write_bytes, write_text
-from .source import COMMAND_LINE, Source
 from ..plugins.trust import FOLDER, sign
+from ..rundir.folder import RunDir
+from .origins import auto_keys
+from .recipe import Recipe
+from .source import COMMAND_LINE, Source
 from .yaml_text import dotted
 
 
@@ -37,7 +35,7 @@ def keep_plugins(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) ->
         return
     places = _places(folder, recipe)
     digests = {}
-    for file in _files(recipe):
+    for file in plugin_files(recipe):
         copy = folder.path / FOLDER / places[file.path]
         copy.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(copy, file.content)
@@ -51,20 +49,7 @@ def keep_plugins(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) ->
     folder.update_record(**named, plugin_signature=signature)
 
 
-def check_same_plugins(recipe: Recipe, world: World) -> None:
-    """Raise RunFailed unless all processes of a run imported the same plugin files; the others end by Interrupted."""
-    found = world.gather({str(file.path): file.digest for file in _files(recipe)})
-    for rank, other in enumerate(found):
-        if changed := [path for path in found[0] | other if found[0].get(path) != other.get(path)]:
-            if not world.first:
-                raise Interrupted  # the first process says why
-            raise RunFailed(
-                f"processes 0 and {rank} of the run read {changed[0]} differently: was it edited while they began? "
-                "Start the run again"
-            )
-
-
-def _files(recipe: Recipe) -> list[PluginFile]:
+def plugin_files(recipe: Recipe) -> list[PluginFile]:
     """Return the plugins' files, each once: two plugins may share one beside them."""
     return list({file.path: file for ref in recipe.plugins for file in ref.files}.values())
 
@@ -77,7 +62,7 @@ def _places(folder: RunDir, recipe: Recipe) -> dict[Path, str]:
     """
     home = (folder.path / FOLDER).resolve()
     beside: dict[Path, list[str]] = {}
-    for file in _files(recipe):
+    for file in plugin_files(recipe):
         beside.setdefault(file.path.parent, []).append(file.path.name)
     places = {parent / name: parent.relative_to(home) / name
               for parent, names in beside.items() if parent.is_relative_to(home) for name in names}  # fmt: skip

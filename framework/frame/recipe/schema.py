@@ -21,9 +21,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from .field_docs import field_docs
 from ..plugins.load import Plugins
 from ..plugins.registry import Registry
+from .field_docs import field_docs
 from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
 
 Schema = dict[str, Any]

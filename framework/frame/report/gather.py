@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..input.data_checks import without_images
-from ..rundir.jsonfile import checked, read_json
+from ..api.data import without_images
 from ..rundir.folder import RunDir, read_lines
-from .thinning import ROWS, evenly, thinned, thinning_note
+from ..rundir.jsonfile import checked, read_json
+from ..rundir.record import Line, Record
 from .images import Answers, browsable, inline_picture
 from .recipe import annotated
-from .shapes import Damaged, Data, Environment, Finding, Line, Record, Result, metric_names
+from .shapes import Damaged, Data, Environment, Finding, Result, metric_names
+from .thinning import ROWS, evenly, thinned, thinning_note
 
 RESULT_BYTES = 2**25
 """32 MiB: a larger result is left out of the page."""

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..rundir.jsonfile import MAX_BYTES, damaged, small_enough
-from ..rundir.weights import read_classes, read_predictions
 from ..api.ranking import number
 from ..rundir.folder import RunDir
+from ..rundir.jsonfile import MAX_BYTES, damaged, small_enough
+from ..rundir.weights import read_classes, read_predictions
 from .shapes import Damaged
 
 BUDGET = 4_000_000

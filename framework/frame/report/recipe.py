@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from omegaconf import OmegaConf
 
 from ..errors import UserError
-from ..secrets import SHORTEST, hide_secrets, hide_settings, known_secrets, secret_settings
 from ..recipe.yaml_text import dotted, places, read_yaml
+from ..secrets import SHORTEST, hide_secrets, hide_settings, known_secrets, secret_settings
 
 
 class Line(NamedTuple):

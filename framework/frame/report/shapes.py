@@ -10,9 +10,6 @@ from typing import Annotated, Any, Literal, NotRequired, ParamSpec, TypeAlias, T
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
-    BeforeValidator,
-    ConfigDict,
     Field,
     FiniteFloat,
     NonNegativeInt,
@@ -20,9 +17,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
-from ..errors import UserError
-from ..api.ranking import number
 from ..api.results import PLAIN_NAME, Color
+from ..errors import UserError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,45 +39,6 @@ class Damaged(list[str]):
             return default
 
 
-class Best(TypedDict):
-    """The best epoch so far."""
-
-    metric: str
-    value: float | None
-    epoch: int
-
-
-def _counts(best: Best | None) -> Best | None:
-    """Return a best value that is a number: what earlier versions wrote may be NaN, or null by now."""
-    return best if best and number(best["value"]) is not None else None
-
-
-class Origin(TypedDict):
-    """Where the values of a recipe are from."""
-
-    overrides: NotRequired[list[str]]
-    found: NotRequired[list[str]]
-
-
-class Record(TypedDict):
-    """run.json."""
-
-    id: str
-    name: str
-    state: str
-    started: AwareDatetime
-    error: NotRequired[str | None]
-    watched: NotRequired[str]
-    epochs: NotRequired[int | FiniteFloat]
-    recipe: NotRequired[Origin]
-    best: NotRequired[Annotated[Best | None, BeforeValidator(lambda best: best or None), AfterValidator(_counts)]]
-    kept: NotRequired[str]
-    test_accuracy: NotRequired[float]
-    seconds: NotRequired[FiniteFloat]
-    training_seconds: NotRequired[FiniteFloat]
-    skipped_images: NotRequired[NonNegativeInt]
-
-
 class Omitted(TypedDict):
     """Files or folders among the data that were not read."""
 
@@ -94,18 +51,6 @@ class Data(TypedDict):
     """data.json."""
 
     left_out: NotRequired[list[Omitted]]
-
-
-class Line(TypedDict):
-    """A line of metrics.jsonl or timing.jsonl; the metrics are what it has beside this."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
-
-    kind: str
-    epoch: int | float
-    step: int
-    lr: NotRequired[float | None]
-    seconds: NotRequired[FiniteFloat]
 
 
 class Finding(TypedDict):

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from pydantic_core import to_json
 
 from ..errors import UserError
+from ..files import write_bytes
 from .jsonfile import read_json
-from .folder import write_bytes
 
 T = TypeVar("T")
 

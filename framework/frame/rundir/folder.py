@@ -2,64 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..errors import UserError
-from .jsonfile import checked, damaged, read_bytes, read_json, to_json
-from .lock import hold, is_held
-from .plainfile import plain, refuse_links
+from ..files import open_to_append, write_text
 from ..secrets import hide_secrets
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: beside its place, fsynced, renamed."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_bytes(path, text.encode())
+from .jsonfile import checked, damaged, read_bytes, read_json, to_json
+from .links import refuse_links
+from .lock import hold, is_held
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     """Write a value as JSON, whole or not at all, its secrets hidden. NaN and infinities become null."""
     write_text(path, to_json(hide_secrets(value), indent=indent, ensure_ascii=False) + "\n")
-
-
-def open_to_append(path: Path) -> IO[bytes]:
-    """Open a file at its end, unbuffered."""
-    _be_its_only_name(path)
-    return open(path, "ab", buffering=0, opener=plain)
-
-
-def cut(path: Path, size: int) -> None:
-    """Leave a file's first `size` bytes."""
-    _be_its_only_name(path)
-    with open(path, "r+b", opener=plain) as file:
-        file.truncate(size)
-
-
-def _be_its_only_name(path: Path) -> None:
-    """Where a file has other names too (`cp -al`, snapshots), take a copy, so that what they show stays as it is."""
-    with suppress(FileNotFoundError):
-        if path.lstat().st_nlink > 1:
-            write_bytes(path, path.read_bytes())
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
@@ -88,23 +49,6 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from error
     return list(checked(values, path, list[dict[str, Any]]))
-
-
-def sync_to_disk(*paths: Path) -> None:
-    """Wait until what these files and folders hold has reached the disk; those that are missing are passed over."""
-    for path in paths:
-        if path.exists():
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-
-
-def sha256(path: Path) -> str:
-    """Return a file's checksum, in hexadecimal."""
-    with open(path, "rb", opener=plain) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

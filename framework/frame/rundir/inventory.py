@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from .jsonfile import checked, read_bytes
-from ..report.shapes import Best, Record
 from .folder import RunDir, existing_run
+from .jsonfile import checked, read_bytes
+from .record import Best, Record
 
 EPOCH_LINE = b'"kind": "epoch"'
 

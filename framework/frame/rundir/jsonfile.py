@@ -14,9 +14,9 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Problem, UserError
-from .plainfile import NotPlain, plain
 from ..api.ranking import number
+from ..errors import Problem, UserError
+from ..files import NotPlain, plain
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

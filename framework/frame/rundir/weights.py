@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 
 from ..api.data import DataInfo, Predictions
 from ..errors import UserError
-from .jsonfile import checked, damaged, read_json, small_enough
 from .folder import RunDir, write_json
+from .jsonfile import checked, damaged, read_json, small_enough
 
 if TYPE_CHECKING:
     from torch import nn

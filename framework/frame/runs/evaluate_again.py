@@ -10,7 +10,8 @@ import numpy as np
 
 from ..training.build import load_data
 from ..api.data import DataInfo, DataSplits, Split
-from ..input.data_checks import named, without_images
+from ..input.data_checks import named
+from ..api.data import without_images
 from ..training.engine import evaluate
 from ..errors import UserError
 from ..training.faults import faults_explained

@@ -20,7 +20,7 @@ from ..training.culprit import blame
 from ..api.data import Split
 from ..errors import RunFailed, UserError
 from .open import Run
-from ..rundir.folder import write_bytes
+from ..files import write_bytes
 
 Format = Literal["onnx", "torch_export", "safetensors"]
 ENDINGS: dict[Format, str] = {"onnx": "onnx", "torch_export": "pt2", "safetensors": "safetensors"}

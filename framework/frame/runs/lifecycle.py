@@ -19,7 +19,8 @@ from ..compute.interrupts import Interrupted, StopRequest
 from ..training.meter import NotFinite
 from ..recipe.recipe import Recipe
 from ..report import write_report
-from ..rundir.folder import RunDir, write_text
+from ..rundir.folder import RunDir
+from ..files import write_text
 from ..secrets import printable
 from ..training.trackers import Trackers
 

@@ -39,7 +39,8 @@ from ..recipe.recipe import Recipe
 from ..compute.relaunch import launch_name
 from ..recipe.load import Loaded, load_recipe
 from ..rundir.folder import RunDir, open_run, write_json
-from ..recipe.saved import check_same_plugins, keep_plugins, provenance, save_recipe
+from ..recipe.saved import keep_plugins, provenance, save_recipe
+from .same_plugins import check_same_plugins
 from ..training.state import restore
 from .lifecycle import now, supervised
 from ..training.trackers import Trackers

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from ..errors import UserError
-from ..rundir.jsonfile import read_json
 from ..api.ranking import Mode, best_of, better, number
+from ..errors import UserError
 from ..rundir.folder import RunDir, open_run, read_lines, write_json
+from ..rundir.jsonfile import read_json
 from ..secrets import hide_secrets
 from .spec import Point, Sweep, overrides
 

@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..errors import Problem, UserError, suggest
 from ..api.ranking import Mode, mode_of
-from ..recipe.recipe import Recipe
+from ..errors import Problem, UserError, suggest
 from ..recipe.load import load_recipe
-from ..secrets import hide_secrets
+from ..recipe.recipe import Recipe
 from ..recipe.settings import RunName, Settings
 from ..recipe.source import COMMAND_LINE, Source
 from ..recipe.validation import validate
 from ..recipe.yaml_text import Key, read_yaml
+from ..secrets import hide_secrets
 
 Point = dict[str, Any]
 """One value for each key of the space."""

@@ -12,11 +12,11 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..compute.interrupts import StopRequest
 from ..console import Console
 from ..errors import UserError
-from ..compute.interrupts import StopRequest
-from ..rundir.new import new_path
 from ..rundir.folder import RunDir
+from ..rundir.new import new_path
 from .record import ENDED, SweepDir, Trial
 from .search import Search
 from .spec import overrides

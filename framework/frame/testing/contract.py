@@ -17,10 +17,10 @@ from pydantic_core import to_json
 
 from ..api.components import Component
 from ..api.data import DataInfo
-from ..errors import Problem, suggest
-from ..recipe.field_docs import field_docs
 from ..api.hookspecs import ENTRY_POINT_GROUP
 from ..compute.randomness import rng_state, rng_untouched, seed_everything
+from ..errors import Problem, suggest
+from ..recipe.field_docs import field_docs
 from .examples import Shape, data_info
 from .guards import Advice, difference, doing, drawn_since, fail, heavy_imports, in_a_package, require
 

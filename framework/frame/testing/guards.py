@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..plugins.files import is_plugin_file
 from ..compute.randomness import rng_state
+from ..plugins.files import is_plugin_file
 
 HEAVY = ("torch", "torchvision", "albumentations", "numpy", "scipy", "sklearn", "matplotlib", "cv2", "pandas", "wandb")
 """What takes long to import: a component imports it inside `build`."""

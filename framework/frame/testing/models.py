@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ..api.components import Component, EvaluatorComponent, LossComponent, ModelComponent
-from ..errors import FrameError
 from ..compute.randomness import rng_untouched, seed_everything
+from ..errors import FrameError
 from .contract import ComponentContract
 from .examples import TinyNet, model_inputs
 from .guards import difference, doing, fail, modes, require, saved_and_loaded, weights

@@ -16,9 +16,9 @@ from torch.optim import SGD, Adam, Optimizer
 
 from ..api.components import Component, LearningRate, LRFinderComponent, OptimizerComponent, SchedulerComponent
 from ..api.contracts import momentum
-from ..compute.randomness import rng_untouched
 from ..api.results import LRFinding
 from ..api.steps import Steps
+from ..compute.randomness import rng_untouched
 from .contract import LR, ComponentContract
 from .examples import TinyNet, lr_problem, model_inputs
 from .guards import difference, doing, require, saved_and_loaded, weights

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ..api.components import BatchTransform, Component, SampleTransform
-from ..errors import FrameError
 from ..compute.randomness import Draws, sample_rng
+from ..errors import FrameError
 from .contract import ComponentContract
 from .guards import doing, fail, require
 

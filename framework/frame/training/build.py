@@ -14,19 +14,19 @@ import torch
 from torch import nn
 
 from ..api.components import BatchTransform, TransformComponent
-from .culprit import blame, blamed
 from ..api.data import DataInfo, DataSplits, Split
-from ..input.data_checks import check_as_promised, refuse_unread
+from ..api.steps import Steps
 from ..compute.device import Backend, choose_backend
 from ..compute.distributed import ALONE, World
-from .engine import Answer, Loss
-from ..errors import UserError, expanded
-from .faults import faults_explained
-from ..input.pipeline import Normalize, Pipeline, scale
 from ..compute.randomness import epoch_order, rng_untouched
+from ..errors import UserError, expanded
+from ..input.data_checks import check_as_promised, refuse_unread
+from ..input.pipeline import Normalize, Pipeline, scale
 from ..recipe.recipe import Named, Recipe
 from ..recipe.settings import Normalization
-from ..api.steps import Steps
+from .culprit import blame, blamed
+from .engine import Answer, Loss
+from .faults import faults_explained
 
 INIT_IMAGES = 5000
 """As many training images, or all there are, does a model see that takes its first weights from the data."""

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from ..compute.randomness import rng_untouched
 from .build import Parts
 from .culprit import blame
-from ..compute.randomness import rng_untouched
 
 
 def compile_model(parts: Parts) -> float:

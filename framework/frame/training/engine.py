@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ..api.contracts import TrainingRun
-from .culprit import EVALUATION, Culprit, at_work
 from ..api.data import Predictions
 from ..compute.device import Backend
 from ..compute.distributed import held_back
 from ..input.fetch import Unread
 from ..input.pipeline import Pipeline
+from .culprit import EVALUATION, Culprit, at_work
 from .meter import Meter, means
 
 Loss = Callable[[Tensor, Tensor], Tensor]

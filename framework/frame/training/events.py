@@ -9,17 +9,18 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ..rundir.checkpoints import save_best, save_last
-from ..console import Bar, Console, duration, epoch_line
 from ..api.contracts import Callback
-from .culprit import Culprit, blame
-from ..compute.distributed import ALONE, World
-from .engine import Job
-from ..errors import suggest
-from ..compute.interrupts import Interrupted, StopRequest
 from ..api.ranking import better, number
+from ..compute.distributed import ALONE, World
+from ..compute.interrupts import Interrupted, StopRequest
+from ..console import Bar, Console, duration, epoch_line
+from ..errors import suggest
+from ..files import cut
 from ..recipe.recipe import Recipe, unique_names
-from ..rundir.folder import RunDir, append_line, cut
+from ..rundir.checkpoints import save_best, save_last
+from ..rundir.folder import RunDir, append_line
+from .culprit import Culprit, blame
+from .engine import Job
 from .state import plain, snapshot
 from .throttle import Throttle
 from .trackers import Trackers

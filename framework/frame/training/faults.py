@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from .culprit import EVALUATION, was_at_work
 from ..errors import RunFailed
 from ..recipe.recipe import Recipe
+from .culprit import EVALUATION, was_at_work
 
 DEAD_WORKER = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is killed by signal: ([\w ]+))?")
 OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|Cannot allocate memory|_ALLOC_FAILED")

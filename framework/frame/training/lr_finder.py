@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
-from .build import Parts
-from ..console import Console
 from ..api.contracts import LRProblem
-from .culprit import blame
-from ..errors import UserError
-from ..rundir.jsonfile import numbers, read_json
-from ..compute.randomness import rng_untouched
 from ..api.ranking import number
-from ..recipe.recipe import Recipe
 from ..api.results import LRFinding
+from ..compute.randomness import rng_untouched
+from ..console import Console
+from ..errors import UserError
+from ..recipe.recipe import Recipe
 from ..rundir.folder import RunDir, write_json
+from ..rundir.jsonfile import numbers, read_json
+from .build import Parts
+from .culprit import blame
 
 TINY = 1e-8
 """What an optimizer whose rate is `auto` is built with for the finder, which sets rates of its own."""

@@ -8,8 +8,8 @@ from typing import Any
 from ..api.components import TrackerComponent
 from ..errors import Problem, UserError, suggest
 from ..plugins.load import find_recipe, load_plugins
-from ..recipe.recipe import Named
 from ..recipe.load import with_named
+from ..recipe.recipe import Named
 from ..recipe.source import load_chain
 from ..recipe.validation import validate
 

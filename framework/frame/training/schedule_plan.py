@@ -12,10 +12,10 @@ from typing_extensions import TypedDict  # pydantic takes that of `typing` from 
 
 from ..api.components import SchedulerComponent
 from ..api.contracts import SchedulePlan, momentum
-from ..rundir.jsonfile import numbers, read_json
+from ..api.steps import Steps
 from ..compute.randomness import rng_untouched
 from ..rundir.folder import RunDir, write_json
-from ..api.steps import Steps
+from ..rundir.jsonfile import numbers, read_json
 
 POINTS = 600
 """A plan of more steps than this is thinned out to about as many points."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import torch
 
-from .build import Parts
+from ..api.contracts import Callback, TrainingRun
+from ..compute.interrupts import StopRequest
 from ..console import Console
 from ..recipe.identity import identity
-from ..api.contracts import Callback, TrainingRun
-from .culprit import blame
-from .engine import Job
-from .events import RunEvents, misspelt
-from ..compute.interrupts import StopRequest
-from .meter import Meter
-from .schedule_plan import plan_schedule, save_plan
 from ..recipe.recipe import Recipe, unique_names
 from ..rundir.folder import RunDir
 from ..runs.lifecycle import report
+from .build import Parts
+from .culprit import blame
+from .engine import Job
+from .events import RunEvents, misspelt
+from .meter import Meter
+from .schedule_plan import plan_schedule, save_plan
 from .trackers import Trackers
 
 

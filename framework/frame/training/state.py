@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from .engine import Job
 from ..compute.randomness import rng_state, seed_process, set_rng_state
+from .engine import Job
 
 
 def plain(module: nn.Module) -> nn.Module:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from ..api.components import TrackerComponent
 from ..api.contracts import Tracker, TrainingRun
-from ..recipe.recipe import Named, unique_names
 from ..api.results import AnalyzerResult
+from ..recipe.recipe import Named, unique_names
 
 T = TypeVar("T")
 FAILURES = (Exception, SystemExit)

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
+from ...api.results import Chart
 from ...errors import UserError, shown
+from ...rundir.folder import RunDir
 from .. import render
 from ..shapes import Damaged
-from ...api.results import Chart
-from ...rundir.folder import RunDir
 from .parts import Row, color, curves, metrics, recipe_differences, same_images, tests
 from .side import Side, read_side
 

@@ -8,8 +8,8 @@ from itertools import combinations
 from typing import Any, Literal
 
 from ...api.ranking import Mode, best_of, mode_of, number
-from ..shapes import metric_names
 from ...api.results import Chart, Color, Series
+from ..shapes import metric_names
 from .mcnemar import mcnemar
 from .side import Graded, Side
 

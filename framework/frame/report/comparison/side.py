@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ...rundir.jsonfile import checked, read_json
-from ..images import Answers
-from ..shapes import Damaged, Line, Record
-from ...rundir.folder import RunDir, read_lines
-from ...secrets import fingerprint, hide_settings, known_secrets
 from ...recipe.yaml_text import read_yaml
+from ...rundir.folder import RunDir, read_lines
+from ...rundir.jsonfile import checked, read_json
+from ...rundir.record import Line, Record
+from ...secrets import fingerprint, hide_settings, known_secrets
+from ..images import Answers
+from ..shapes import Damaged
 
 
 @dataclass(frozen=True)

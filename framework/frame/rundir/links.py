@@ -15,33 +15,12 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from ..errors import UserError
+from ..files import NO_FILE
 
-NO_FILE = {
-    errno.ELOOP: "a link is in its place",
-    errno.EISDIR: "a folder is in its place",
-    errno.ENXIO: "a pipe, a device or a socket is in its place",
-}
 WANDB = "wandb"
 """W&B's folder in a run's. Earlier versions of frame left the links there that W&B makes: `latest-run`, `debug.log`."""
 WANDB_LOG = re.compile(r"core-debug-\d{8}_\d{6}\.log")
 """The log of W&B's own process, outside the run's folder."""
-
-
-class NotPlain(OSError):
-    """Something else is in a file's place."""
-
-
-def plain(path: str, flags: int) -> int:
-    """Open a plain file, as the `opener` of `open`: no link is followed, no pipe waited for. Raises OSError."""
-    try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        raise (NotPlain(error.errno, NO_FILE[error.errno], path) if error.errno in NO_FILE else error) from None
-    mode = os.fstat(descriptor).st_mode
-    if S_ISREG(mode):
-        return descriptor
-    os.close(descriptor)
-    raise NotPlain(errno.EINVAL, NO_FILE[errno.EISDIR if S_ISDIR(mode) else errno.ENXIO], path)
 
 
 def refuse_links(folder: Path) -> None:
