@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from frame.training.setup import assemble
-from frame.training.build import Parts, build, load_data
-from frame.console import Console
-from frame.training.engine import Job
-from frame.training.events import RunEvents
 from frame.compute.interrupts import StopRequest
 from frame.compute.randomness import seed_everything
+from frame.console import Console
 from frame.recipe.load import load_recipe
 from frame.rundir.folder import RunDir
+from frame.training.build import Parts, build, load_data
+from frame.training.engine import Job
+from frame.training.events import RunEvents
+from frame.training.session import Session
+from frame.training.setup import assemble
 from frame.training.trackers import Trackers
 
 PLUGIN = Path(__file__).with_name("_synthetic.py")
@@ -30,7 +31,8 @@ def prepare(recipe: str, folder: Path) -> tuple[Job, RunEvents, Parts]:
     parts = build(loaded.recipe, data)
     run, trackers = RunDir(folder / "run"), Trackers(console.warn)
     run.checkpoints.mkdir(parents=True)
-    job, events = assemble(parts, loaded.recipe, run, trackers, console, StopRequest(), fresh=True, resumed=False)
+    session = Session(loaded.recipe, run, parts.backend.world, console, trackers, StopRequest(), page=lambda: None)
+    job, events = assemble(parts, session, fresh=True, resumed=False)
     events.run_start(job)
     events.epoch_start(job)
     return job, events, parts

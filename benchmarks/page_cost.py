@@ -18,10 +18,10 @@ from pathlib import Path
 from statistics import median
 
 from frame.analysis.after_training import explain_so_far
-from frame.rundir.jsonfile import to_json
-from frame.report import write_report
 from frame.recipe.load import load_recipe
+from frame.report import write_report
 from frame.rundir.folder import RunDir, write_json
+from frame.rundir.jsonfile import to_json
 
 RECORD = {"id": "run", "name": "long", "state": "running", "started": "2026-11-23T10:00:00+00:00"}
 

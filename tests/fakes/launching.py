@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = [
-    "frame.runs.start", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection", "torch_lr_finder",
-    "albumentations", "matplotlib.figure",
+    "frame.runs.start", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection",
+    "torch_lr_finder", "albumentations", "matplotlib.figure",
 ]  # fmt: skip
 
 

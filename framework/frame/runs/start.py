@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -42,7 +43,8 @@ from ..rundir.folder import RunDir, open_run, write_json
 from ..recipe.saved import keep_plugins, provenance, save_recipe
 from .same_plugins import check_same_plugins
 from ..training.state import restore
-from .lifecycle import now, supervised
+from .lifecycle import now, report, supervised
+from ..training.session import Session
 from ..training.trackers import Trackers
 
 
@@ -210,7 +212,9 @@ def train_parts(
         console.say(f"compiled  in {duration(seconds)}, before the training and no part of its time")
         if world.first:
             folder.update_record(compile_seconds=round(seconds, 1))
-    job, events = assemble(parts, recipe, folder, trackers, console, stop, fresh=state is None, resumed=task.resumed)
+    page = partial(report, folder, recipe, console, "running")
+    session = Session(recipe, folder, world, console, trackers, stop, page)
+    job, events = assemble(parts, session, fresh=state is None, resumed=task.resumed)
     if state is not None:
         take_back(state, job, events)
         console.say(f"resuming {folder.path} at epoch {job.run.epoch}, step {job.run.step}")
@@ -270,7 +274,7 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
     which = keep_model(job.run, recipe, folder, is_best=events.best is not None)
     predictions = predict_test(job.run, parts, folder)
     since = time.monotonic()
-    failed = explain(job.run.eval_model, parts, recipe, folder, predictions, events.trackers, console)
+    failed = explain(job.run.eval_model, parts, recipe, folder, predictions, events.session.trackers, console)
     best = events.best or {}
     folder.update_record(
         **({"best": best} if best else {}),

@@ -11,19 +11,18 @@ from typing import Any
 
 from ..api.contracts import Callback
 from ..api.ranking import better, number
-from ..compute.distributed import ALONE, World
-from ..compute.interrupts import Interrupted, StopRequest
-from ..console import Bar, Console, duration, epoch_line
+from ..compute.interrupts import Interrupted
+from ..console import Bar, duration, epoch_line
 from ..errors import suggest
 from ..files import cut
-from ..recipe.recipe import Recipe, unique_names
+from ..recipe.recipe import unique_names
 from ..rundir.checkpoints import save_best, save_last
-from ..rundir.folder import RunDir, append_line
+from ..rundir.folder import append_line
 from .culprit import Culprit, blame
 from .engine import Job
+from .session import Session
 from .state import plain, snapshot
 from .throttle import Throttle
-from .trackers import Trackers
 
 PAGES_SHARE = 0.05
 """Of the training's time, what the page of the run so far may take: it is longer with every epoch."""
@@ -34,23 +33,13 @@ FIRST_PAGES = 3
 class RunEvents:
     """Implements `engine.Events` for a run that has a folder; of several processes, the first alone writes to it."""
 
-    def __init__(
-        self,
-        folder: RunDir,
-        recipe: Recipe,
-        identity: Mapping[str, str],
-        callbacks: Mapping[str, Callback],
-        trackers: Trackers,
-        console: Console,
-        stop: StopRequest,
-        page: Callable[[], None],
-        world: World = ALONE,
-    ) -> None:
-        self.folder, self.recipe, self.trackers, self.console = folder, recipe, trackers, console
-        self.identity, self.callbacks, self.stop, self.page = identity, callbacks, stop, page
-        self.world: World = world
+    def __init__(self, session: Session, identity: Mapping[str, str], callbacks: Mapping[str, Callback]) -> None:
+        self.session, self.identity, self.callbacks = session, identity, callbacks
+        self.folder, self.recipe, self.console, self.world = (
+            session.folder, session.recipe, session.console, session.world,
+        )  # fmt: skip
         self._saved_callbacks: Mapping[str, Any] = {}
-        self.culprits = {name: blame("callback", named) for name, named in unique_names(recipe.callbacks)}
+        self.culprits = {name: blame("callback", named) for name, named in unique_names(self.recipe.callbacks)}
         self.step_calls = list(self._calls("on_step_end"))
         self.best: dict[str, Any] | None = None
         self.elapsed_before = 0.0
@@ -69,7 +58,7 @@ class RunEvents:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Let requests to stop wait for the step in flight while the block runs; its bar does not outlive it."""
-        with self._bars, self.stop.patience():
+        with self._bars, self.session.stop.patience():
             yield
 
     def run_start(self, job: Job) -> None:
@@ -127,7 +116,7 @@ class RunEvents:
         if stop:
             raise Interrupted
         if self.world.first and run.epoch < run.steps.passes and not run.stop_reason:
-            self._pages(self.page, must=run.epoch <= FIRST_PAGES)
+            self._pages(self.session.page, must=run.epoch <= FIRST_PAGES)
 
     def run_end(self) -> None:
         self._tell("on_run_end")
@@ -182,7 +171,7 @@ class RunEvents:
 
     def _agreed(self, job: Job, *, due: bool = False) -> tuple[bool, bool]:
         """Return whether any process is asked to stop, and whether a checkpoint is due; a callback's stop is shared."""
-        stop, due, done = self.world.any(self.stop.requested, due, job.run.stop_reason is not None)
+        stop, due, done = self.world.any(self.session.stop.requested, due, job.run.stop_reason is not None)
         if done and job.run.stop_reason is None:
             job.run.stop("another process stopped it")
         return stop, due
@@ -222,7 +211,7 @@ class RunEvents:
         place = {"kind": kind, "epoch": epoch, "step": step}
         append_line(self.folder.metrics, {**place, **metrics})
         append_line(self.folder.timing, {**place, **timing})
-        self.trackers.log({**metrics, **{f"perf/{name}": value for name, value in timing.items()}}, epoch, step)
+        self.session.trackers.log({**metrics, **{f"perf/{name}": value for name, value in timing.items()}}, epoch, step)
 
 
 def misspelt(callback: Callback) -> Iterator[str]:

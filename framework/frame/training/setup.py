@@ -5,27 +5,20 @@ from __future__ import annotations
 import torch
 
 from ..api.contracts import Callback, TrainingRun
-from ..compute.interrupts import StopRequest
-from ..console import Console
 from ..recipe.identity import identity
-from ..recipe.recipe import Recipe, unique_names
-from ..rundir.folder import RunDir
-from ..runs.lifecycle import report
+from ..recipe.recipe import unique_names
 from .build import Parts
 from .culprit import blame
 from .engine import Job
 from .events import RunEvents, misspelt
 from .meter import Meter
 from .schedule_plan import plan_schedule, save_plan
-from .trackers import Trackers
+from .session import Session
 
 
-def assemble(
-    parts: Parts, recipe: Recipe, folder: RunDir, trackers: Trackers, console: Console, stop: StopRequest,
-    *, fresh: bool, resumed: bool,
-) -> tuple[Job, RunEvents]:  # fmt: skip
+def assemble(parts: Parts, session: Session, *, fresh: bool, resumed: bool) -> tuple[Job, RunEvents]:
     """Build what trains the model: optimizers, schedules, callbacks, trackers. fresh: from the beginning."""
-    model, world = parts.model, parts.backend.world
+    model, recipe, folder, world = parts.model, session.recipe, session.folder, session.world
     with blame("optimizer", recipe.optimizer):
         optimizers = list(recipe.optimizer.component.build(model))
     schedulers = []
@@ -46,7 +39,7 @@ def assemble(
         optimizers=optimizers,
         schedulers=schedulers,
         device=parts.backend.device,
-        warn=console.warn,
+        warn=session.console.warn,
         resumed=resumed,
         rank=world.rank,
     )
@@ -55,7 +48,7 @@ def assemble(
         with blame("callback", named):
             callbacks[name] = named.component.build(run)
         for text in misspelt(callbacks[name]):
-            console.warn(f"callback '{name}' {text}")
+            session.console.warn(f"callback '{name}' {text}")
     job = Job(
         run=run,
         loss=parts.loss,
@@ -70,10 +63,5 @@ def assemble(
         culprits={name: blame(name, getattr(recipe, name)) for name in ("model", "optimizer", "scheduler")},
         meter=Meter(world),
     )
-    trackers.start(recipe.trackers if world.first else (), run)
-
-    def page() -> None:
-        report(folder, recipe, console, "running")
-
-    same = identity(recipe, parts.data)
-    return job, RunEvents(folder, recipe, same, callbacks, trackers, console, stop, page, world)
+    session.trackers.start(recipe.trackers if world.first else (), run)
+    return job, RunEvents(session, identity(recipe, parts.data), callbacks)
