@@ -167,9 +167,9 @@ __all__ = [
 
 
 _LATE = {
-    "cache": ("cached",),
-    "finished": ("Run", "load_run", "run"),
-    "image_files": (
+    "rundir.cache": ("cached",),
+    "runs.open": ("Run", "load_run", "run"),
+    "api.images": (
         "IMAGE_ENDINGS",
         "PrepareImage",
         "UnreadableImageError",
@@ -181,7 +181,7 @@ _LATE = {
         "shown_name",
         "to_rgb",
     ),
-    "omissions": ("Omissions",),
+    "api.omissions": ("Omissions",),
 }
 
 
