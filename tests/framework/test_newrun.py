@@ -12,7 +12,7 @@ import pytest
 
 from fakes.launching import start
 from frame import UserError
-from frame.rundir.new import drafted, publish
+from frame.rundir.new import NewRun, drafted, publish
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 HELPERS = TINY.with_name("helpers.py")
@@ -53,16 +53,16 @@ def test_a_run_that_is_killed_before_its_recipe_is_there_is_never_seen(cli, tmp_
 
 def test_two_runs_never_share_a_folder(tmp_path):
     with ExitStack() as stack:
-        ids = {stack.enter_context(drafted(tmp_path, "same")).run_id for _ in range(20)}
+        ids = {stack.enter_context(drafted(NewRun(tmp_path), "same")).run_id for _ in range(20)}
     assert len(ids) == 20
     assert list((tmp_path / "same").iterdir()) == []
 
 
 def test_a_draft_that_another_process_has_stays(tmp_path):
-    with drafted(tmp_path, "same") as theirs:
+    with drafted(NewRun(tmp_path), "same") as theirs:
         child = os.fork()
         if not child:  # a child has no part in its parent's lock
-            with drafted(tmp_path, "same"):
+            with drafted(NewRun(tmp_path), "same"):
                 os._exit(0 if theirs.lock.exists() else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert publish(theirs).lock.exists()
@@ -71,6 +71,6 @@ def test_a_draft_that_another_process_has_stays(tmp_path):
 def test_a_folder_that_is_there_is_never_taken(tmp_path):
     there = tmp_path / "same" / "20260101-000000-0000"
     there.mkdir(parents=True)
-    with pytest.raises(UserError, match="is there already"), drafted(tmp_path, "same", there):
+    with pytest.raises(UserError, match="is there already"), drafted(NewRun(tmp_path, there), "same"):
         pass
     assert list(there.parent.iterdir()) == [there]

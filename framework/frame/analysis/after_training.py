@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from torch import nn
 
 from ..api.contracts import AnalysisRun, RunHistory, TrainingRun
 from ..api.data import Predictions
-from ..console import Console
 from ..files import write_bytes
 from ..recipe.recipe import Recipe
 from ..rundir.checkpoints import load_best
@@ -24,8 +23,7 @@ from ..training.engine import predict
 from ..training.lr_finder import read_finding
 from ..training.schedule_plan import read_plan
 from ..training.state import plain
-from ..training.trackers import Trackers
-from .analyze import analyze, analyze_history
+from .analyze import analyze_history
 
 
 def keep_model(run: TrainingRun, recipe: Recipe, folder: RunDir, *, is_best: bool) -> str:
@@ -57,12 +55,11 @@ def predict_test(run: TrainingRun, parts: Parts, folder: RunDir) -> Predictions:
     return predictions
 
 
-def explain(
-    model: nn.Module, parts: Parts, recipe: Recipe, folder: RunDir, predictions: Predictions, trackers: Trackers,
-    console: Console, only: Container[str] | None = None,
-) -> int:  # fmt: skip
-    """Run the recipe's analyzers and return how many failed. model: the kept one. only: run those of these names."""
-    view = AnalysisRun(
+def analysis_run(
+    model: nn.Module, parts: Parts, recipe: Recipe, folder: RunDir, predictions: Predictions
+) -> AnalysisRun:
+    """Return what analyzers see of a run. model: the kept one."""
+    return AnalysisRun(
         **vars(history(folder)),
         data=parts.data.read_only(),
         predictions=predictions,
@@ -75,7 +72,6 @@ def explain(
         training_pixels=parts.training.pixels,
         answer=answers(model, parts),
     )
-    return analyze(recipe.analyzers, view, folder.analysis, console.warn, trackers.log_result, only)
 
 
 def explain_so_far(recipe: Recipe, folder: RunDir) -> None:

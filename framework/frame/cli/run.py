@@ -69,6 +69,7 @@ def _train(
 ) -> None:  # fmt: skip
     from ..compute.distributed import joined
     from ..compute.relaunch import begun
+    from ..rundir.new import NewRun
     from ..runs.start import repeat_runs, start
     from ..runs.start import resume as go_on
 
@@ -79,7 +80,7 @@ def _train(
         if repeat > 1:
             repeat_runs(loaded, out, repeat, console, world)
         else:
-            start(loaded, out, console, world=world, path=folder)
+            start(loaded, NewRun(out, folder), console, world=world)
 
 
 def say_how_to_go_on(stop: Exception, console: Console) -> int:

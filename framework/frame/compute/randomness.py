@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -45,15 +46,21 @@ def _table(seed: int, epoch: int, transform: int, call: int, samples: int, colum
     return philox(seed, TABLE, epoch, transform, call).random((samples, columns), dtype=np.float32)
 
 
+@dataclass
 class Draws:
-    """The randomness of one batch for one batched transform (see `contracts.BatchDraws`)."""
+    """The randomness of one batch for one batched transform (see `contracts.BatchDraws`).
 
-    def __init__(
-        self, seed: int, epoch: int, batch: int, transform: int, samples: int, indices: Indices, device: torch.device
-    ) -> None:
-        self.seed, self.epoch, self.batch, self.transform = seed, epoch, batch, transform
-        self.samples, self.indices, self.device = samples, indices, device
-        self.calls = 0
+    samples: how many the whole split has. indices: those of the batch in it, (N,).
+    """
+
+    seed: int
+    epoch: int
+    batch: int
+    transform: int
+    samples: int
+    indices: Indices
+    device: torch.device
+    calls: int = field(default=0, init=False)
 
     def per_sample(self, columns: int, epoch: int | None = None) -> Tensor:
         """Return (N, columns) float32 in [0, 1): rows of a table drawn for the whole epoch, by sample."""

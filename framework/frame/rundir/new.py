@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,20 +25,32 @@ def new_path(out: Path, name: str) -> Path:
     return out / name / f"{stamp}-{secrets.token_hex(2)}"
 
 
+@dataclass(frozen=True)
+class NewRun:
+    """Where a run's folder is made: under `out`, or as `path`, which must not be there yet.
+
+    passing: it is thrown away at the run's end.
+    """
+
+    out: Path
+    path: Path | None = None
+    passing: bool = False
+
+
 @contextmanager
-def drafted(out: Path, name: str, path: Path | None = None, *, passing: bool = False) -> Iterator[RunDir]:
+def drafted(place: NewRun, name: str) -> Iterator[RunDir]:
     """Keep a new run's folder to this process while the block runs: hidden, until `publish` gives it its own name.
 
-    path: the run's folder where it is settled; it must not be there yet. What is still hidden at the end goes, and
-    so do drafts that a killed process left. Raises UserError where no folder can be made.
+    What is still hidden at the end goes, and so do drafts that a killed process left. Raises UserError where no folder
+    can be made.
     """
     with ExitStack() as stack:
-        draft = _make(out, name, path, stack)
+        draft = _make(place, name, stack)
         stack.callback(shutil.rmtree, draft, ignore_errors=True)
         _remove_leftovers(draft.parent, draft)
         for folder in ("checkpoints", "analysis"):
             (draft / folder).mkdir()
-        yield RunDir(draft, passing)
+        yield RunDir(draft, place.passing)
 
 
 def publish(draft: RunDir) -> RunDir:
@@ -48,8 +60,9 @@ def publish(draft: RunDir) -> RunDir:
     return replace(draft, path=path)
 
 
-def _make(out: Path, name: str, path: Path | None, stack: ExitStack) -> Path:
+def _make(place: NewRun, name: str, stack: ExitStack) -> Path:
     """Make the hidden folder and lock it; the stack lets go of it."""
+    out, path = place.out, place.path
     for _ in range(100):
         final = path or new_path(out, name)
         draft = final.with_name(f".{final.name}")

@@ -10,7 +10,8 @@ from ..training.build import build, load_data
 from ..console import Console, duration
 from ..api.data import DataInfo, DataSplits
 from ..errors import UserError
-from ..analysis.after_training import explain
+from ..analysis.after_training import analysis_run
+from ..analysis.analyze import analyze
 from ..training.faults import faults_explained
 from .open import Run, open_changed, refuse_others
 from ..rundir.weights import load_weights
@@ -75,8 +76,9 @@ def _analyze(folder: RunDir, run: Run, chosen: Collection[str], console: Console
     seed_everything(recipe.seed)
     parts = build(recipe, data, fresh=False)
     load_weights(folder, parts.model)
-    trackers = Trackers(console.warn)  # none: they were told of the run when it was one
-    failed = explain(parts.model, parts, recipe, folder, run.predictions(), trackers, console, chosen)
+    view = analysis_run(parts.model, parts, recipe, folder, run.predictions())
+    told = Trackers(console.warn).log_result  # none: they were told of the run when it was one
+    failed = analyze(recipe.analyzers, view, folder.analysis, console.warn, told, chosen)
     console.say(f"analyzed  {len(chosen) - failed} of {len(chosen)} analyzers in {duration(time.monotonic() - since)}")
     return failed
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..training.build import build, load_data
+from ..rundir.new import NewRun
 from .start import describe, start
 from ..console import Console
 from ..api.data import DataSplits, Split, take
@@ -41,7 +42,7 @@ def dry_run(loaded: Loaded, console: Console) -> None:
         quiet = Console()
         quiet.out.quiet = True
         short = replace(loaded, recipe=_short(recipe))
-        outcome = start(short, Path(folder), quiet, _one_batch(data, recipe), passing=True)
+        outcome = start(short, NewRun(Path(folder), passing=True), quiet, _one_batch(data, recipe))
     if outcome.failed_analyzers:
         raise RunFailed(f"{outcome.failed_analyzers} of {len(recipe.analyzers)} analyzers failed on one batch")
     console.say(f"dry run: one batch went through training, evaluation and {len(recipe.analyzers)} analyzers")

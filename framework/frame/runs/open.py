@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from ..training.build import Network, build_network
+from ..rundir.new import NewRun
 from .start import start
 from ..console import Console
 from ..api.data import DataInfo, Predictions
@@ -123,7 +124,7 @@ def run(
     console = Console()
     for warning in loaded.warnings:
         console.warn(str(warning))
-    return load_run(start(loaded, Path(out), console).folder, trust=trust)
+    return load_run(start(loaded, NewRun(Path(out)), console).folder, trust=trust)
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from ..rundir.new import NewRun
 from .start import start
 from ..console import Console
 from .environment import differences
@@ -32,7 +33,7 @@ def reproduce(path: Path, out: Path, console: Console, *, trust: bool = False) -
         )
     loaded = load_recipe(str(first.recipe), trust=trust)
     recipe = replace(loaded.recipe, trackers=(), analyzers=())
-    second = RunDir(start(replace(loaded, recipe=recipe), out, console).folder)
+    second = RunDir(start(replace(loaded, recipe=recipe), NewRun(out), console).folder)
     found = [*_learning_rates(first, second), *_metrics(first, second), *_weights(first, second)]
     console.log = None
     if not found:

@@ -27,14 +27,15 @@ from ..training.engine import Job, train
 from .environment import describe_environment, differences
 from ..errors import FrameError, RunFailed, UserError
 from ..training.events import RunEvents
-from ..analysis.after_training import explain, history, keep_model, predict_test
+from ..analysis.after_training import analysis_run, history, keep_model, predict_test
+from ..analysis.analyze import analyze
 from ..training.faults import explained
 from ..compute.interrupts import Interrupted, StopRequest
 from ..rundir.jsonfile import read_json
 from ..rundir.weights import save_info
 from ..training.lr_finder import find_lr, save_finding
 from ..training.meter import NotFinite
-from ..rundir.new import drafted, publish
+from ..rundir.new import NewRun, drafted, publish
 from ..compute.randomness import seed_everything, seed_process
 from ..recipe.recipe import Recipe
 from ..compute.relaunch import launch_name
@@ -59,11 +60,9 @@ class Outcome:
 
 
 def start(
-    loaded: Loaded, out: Path, console: Console, data: DataSplits | None = None, world: World = ALONE,
-    *, path: Path | None = None, passing: bool = False,
-) -> Outcome:  # fmt: skip
-    """Start a new run under `out`. data: the recipe's data where it has been read already. path: the run's folder where
-    its name is settled. passing: the folder is thrown away at the end.
+    loaded: Loaded, place: NewRun, console: Console, data: DataSplits | None = None, world: World = ALONE
+) -> Outcome:
+    """Start a new run. data: the recipe's data where it has been read already.
 
     Raises UserError before anything is written, RunFailed or Interrupted once the run's folder exists.
     """
@@ -76,7 +75,7 @@ def start(
     parts = replace(parts, recipe=recipe.with_arithmetic(parts.backend.precision, torch.get_num_threads()))
     if not world.first:
         return follow(parts, console)
-    with drafted(out, recipe.name, path, passing=passing) as draft:
+    with drafted(place, recipe.name) as draft:
         origin = provenance(loaded.source, recipe)
         launch = {"launch": name} if (name := launch_name()) else {}
         draft.update_record(
@@ -101,7 +100,7 @@ def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console, world: 
     for number in range(times):
         recipe = replace(loaded.recipe, seed=loaded.recipe.seed + number)
         console.say(f"-- run {number + 1} of {times}, seed {recipe.seed}")
-        outcomes.append(start(replace(loaded, recipe=recipe), out, console, data, world))
+        outcomes.append(start(replace(loaded, recipe=recipe), NewRun(out), console, data, world))
     accuracies = [outcome.test_accuracy for outcome in outcomes]
     console.log = None
     spread = f"{mean(accuracies):.2%} ± {stdev(accuracies):.2%}"
@@ -274,7 +273,8 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
     which = keep_model(job.run, recipe, folder, is_best=events.best is not None)
     predictions = predict_test(job.run, parts, folder)
     since = time.monotonic()
-    failed = explain(job.run.eval_model, parts, recipe, folder, predictions, events.session.trackers, console)
+    view = analysis_run(job.run.eval_model, parts, recipe, folder, predictions)
+    failed = analyze(recipe.analyzers, view, folder.analysis, console.warn, events.session.trackers.log_result)
     best = events.best or {}
     folder.update_record(
         **({"best": best} if best else {}),
