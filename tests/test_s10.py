@@ -7,7 +7,7 @@ import json
 import pytest
 
 from frame.recipe.load import load_recipe
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 from frame_plugins.cifar10 import CLASSES
 
 pytestmark = pytest.mark.cifar10

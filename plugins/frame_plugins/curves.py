@@ -24,7 +24,7 @@ class Curves(HistoryAnalyzer):
 
     def build(self, run: RunHistory) -> AnalyzerResult:
         steps = [line for line in run.metrics if line["kind"] == "step"]
-        epochs = [line for line in run.metrics if line["kind"] == "epoch"]
+        epochs = run.epochs
         if not steps and not epochs:
             return AnalyzerResult(TITLE, notes=("No step was logged yet, so there is no curve to draw.",))
         held_out = next((split for split in NAMES if any(f"{split}/acc" in line for line in epochs)), "test")

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from fakes.killing import assert_same, only_run
 from frame.recipe.load import load_recipe
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 from frame.training.build import build, load_data
 from frame.training.compilation import compile_model
 

@@ -21,7 +21,8 @@ from fakes import worlds
 from fakes.faulty_run import FAULTY
 from fakes.killing import assert_same, only_run, wait_for
 from frame.compute.distributed import World
-from frame.rundir.folder import RunDir, read_lines
+from frame.rundir.folder import RunDir
+from frame.rundir.history import read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 UNEVEN = (

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from frame.rundir.checkpoints import load_last
-from frame.rundir.folder import RunDir, read_lines
+from frame.rundir.folder import RunDir
+from frame.rundir.history import read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 

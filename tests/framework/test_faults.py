@@ -16,7 +16,7 @@ from conftest import clean_environment
 from fakes.faulty_run import FAULTY, only_run, record
 from fakes.launching import start
 from frame.analysis.time_limit import OutOfTime, time_limit
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 
 FRAME = f"{sys.executable} -m frame"
 

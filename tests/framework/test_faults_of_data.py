@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from fakes.faulty_run import FAULTY, only_run, record
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 
 LAZY = ("data.use=lazy_folder", "data.root=pets", "data.batch_size=4", "train.epochs=3")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fakes.faulty_run import FAULTY, only_run, record
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 

@@ -14,7 +14,7 @@ import torch
 
 import frame as package
 from frame import DataInfo, DataSplits, Split, UserError, load_run
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 from frame.runs.evaluate_again import with_classes_of
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"  # 12 steps an epoch
 HALF = ("train.epochs=1.5", "scheduler.use=one_cycle", "scheduler.max_lr=0.01")

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from frame import LRFinding, best_of, better, mode_of
-from frame.rundir.folder import RunDir, append_line, read_lines, write_json
-from frame.rundir.record import Line
+from frame.rundir.folder import RunDir, write_json
+from frame.rundir.history import Line, append_line, read_lines
 from frame.sweep.record import Epochs, Trial, open_sweep, told
 from frame.sweep.search import Search
 from frame.sweep.spec import load_sweep

@@ -14,7 +14,8 @@ import yaml
 
 from fakes.killing import assert_same, only_run
 from fakes.launching import start
-from frame.rundir.folder import RunDir, read_lines
+from frame.rundir.folder import RunDir
+from frame.rundir.history import read_lines
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from frame.compute.randomness import rng_state, seed_everything
 from frame.console import Console
 from frame.recipe.load import load_recipe
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 from frame.training.build import build, load_data
 from frame.training.lr_finder import find_lr
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from conftest import clean_environment
-from frame.rundir.folder import RunDir, append_line, write_json
+from frame.rundir.folder import RunDir, write_json
+from frame.rundir.history import append_line
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 

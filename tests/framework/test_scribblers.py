@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from frame.recipe.load import load_recipe
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 from frame.training.build import build, load_data
 
 ARRAYS = ("predictions.logits", "predictions.targets", "predictions.predicted", "predictions.correct",

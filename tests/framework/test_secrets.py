@@ -17,7 +17,7 @@ from frame import hide_secrets, names_a_secret
 from frame.recipe.identity import check_same_run, identity
 from frame.recipe.load import load_recipe
 from frame.recipe.yaml_text import written
-from frame.rundir.folder import read_lines
+from frame.rundir.history import read_lines
 from frame.secrets import printable
 from frame.sweep.record import open_sweep
 from frame.sweep.spec import load_sweep

@@ -7,7 +7,7 @@ import torch
 
 from frame.compute.randomness import rng_state, seed_everything, set_rng_state
 from frame.files import write_bytes
-from frame.rundir.folder import append_line, read_lines
+from frame.rundir.history import append_line, read_lines
 
 
 def test_generators_go_on_where_they_were_saved(tmp_path):

@@ -17,7 +17,8 @@ from ..api.data import Predictions
 from ..files import write_bytes
 from ..recipe.recipe import Recipe
 from ..rundir.checkpoints import load_best
-from ..rundir.folder import RunDir, read_lines
+from ..rundir.folder import RunDir
+from ..rundir.history import read_lines
 from ..training.build import Parts
 from ..training.engine import predict
 from ..training.lr_finder import read_finding

@@ -167,6 +167,11 @@ class SchedulePlan:
     momenta: tuple[float, ...] = ()
 
 
+def is_epoch(line: Mapping[str, Any]) -> bool:
+    """Tell whether a line of metrics.jsonl is an epoch's; the others are of steps."""
+    return line.get("kind") == "epoch"
+
+
 @dataclass(frozen=True)
 class RunHistory:
     """What is known of a run while it trains.
@@ -179,6 +184,11 @@ class RunHistory:
     timing: Sequence[Mapping[str, Any]]
     plan: SchedulePlan | None
     lr_finding: LRFinding | None
+
+    @property
+    def epochs(self) -> list[Mapping[str, Any]]:
+        """The lines of `metrics` that tell of a whole epoch."""
+        return [line for line in self.metrics if is_epoch(line)]
 
 
 @dataclass(frozen=True)

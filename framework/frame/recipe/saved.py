@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -13,6 +12,7 @@ from ..files import write_bytes, write_text
 from ..plugins.files import PluginFile
 from ..plugins.trust import FOLDER, sign
 from ..rundir.folder import RunDir
+from ..rundir.record import Origin
 from .origins import auto_keys
 from .recipe import Recipe
 from .source import COMMAND_LINE, Source
@@ -40,13 +40,13 @@ def keep_plugins(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) ->
         copy.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(copy, file.content)
         digests[places[file.path]] = file.digest
-    named = {"plugin_files": digests, "plugin_modules": [ref.name for ref in recipe.plugins if not ref.files]}
+    modules = [ref.name for ref in recipe.plugins if not ref.files]
     try:
-        signature = sign(named)
+        signature = sign({"plugin_files": digests, "plugin_modules": modules})
     except OSError as error:
         signature = None
         warn(f"the run's plugins cannot be signed: a resume will ask for --trust ({error})")
-    folder.update_record(**named, plugin_signature=signature)
+    folder.update_record(plugin_files=digests, plugin_modules=modules, plugin_signature=signature)
 
 
 def plugin_files(recipe: Recipe) -> list[PluginFile]:
@@ -74,7 +74,7 @@ def _places(folder: RunDir, recipe: Recipe) -> dict[Path, str]:
     return {path: place.as_posix() for path, place in places.items()}
 
 
-def provenance(source: Source, recipe: Recipe) -> dict[str, Any]:
+def provenance(source: Source, recipe: Recipe) -> Origin:
     """Return what run.json says of a recipe: its file, the overridden keys, and those that the LR finder fills in."""
     overrides = [dotted(key) for key, place in source.places.items() if place == COMMAND_LINE]
     return {"file": str(source.path), "overrides": overrides, "found": [dotted(key) for key in auto_keys(recipe)]}

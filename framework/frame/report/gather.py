@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..api.contracts import is_epoch
 from ..api.data import without_images
-from ..rundir.folder import RunDir, read_lines
-from ..rundir.jsonfile import checked, read_json
-from ..rundir.record import Line, Record
+from ..rundir.folder import RunDir
+from ..rundir.history import checked_lines
+from ..rundir.jsonfile import read_json
+from ..rundir.record import Record
 from .images import Answers, browsable, inline_picture
 from .recipe import annotated
 from .shapes import Damaged, Data, Environment, Finding, Result, metric_names
@@ -31,11 +33,11 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
     record = read_json(folder.record, Record)
     record |= {"state": state or record["state"]}
     damaged = Damaged()
-    lines = damaged.without([], _lines, folder.metrics)
-    epochs = [line for line in lines if line["kind"] == "epoch"]
+    lines = damaged.without([], checked_lines, folder.metrics)
+    epochs = [line for line in lines if is_epoch(line)]
     best = record.get("best")
     best_at = [place for place, line in enumerate(epochs) if best and line["epoch"] == best["epoch"]]
-    timing = damaged.without([], _lines, folder.timing)
+    timing = damaged.without([], checked_lines, folder.timing)
     seconds = {line["epoch"]: line["seconds"] for line in timing if "seconds" in line}
     results = _results(folder, damaged)
     answers = damaged.without(None, Answers.read, folder)
@@ -71,10 +73,6 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
 
 def _read(path: Path, shape: Any) -> Any:
     return read_json(path, shape) if path.is_file() else None
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return list(checked(read_lines(path), path, list[Line]))
 
 
 def _results(folder: RunDir, damaged: Damaged) -> list[dict[str, Any]]:

@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ..errors import UserError
-from ..files import open_to_append, write_text
+from ..files import write_text
 from ..secrets import hide_secrets
-from .jsonfile import checked, damaged, read_bytes, read_json, to_json
+from .jsonfile import damaged, read_json, to_json
 from .links import refuse_links
 from .lock import hold, is_held
+from .record import Changes
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     """Write a value as JSON, whole or not at all, its secrets hidden. NaN and infinities become null."""
     write_text(path, to_json(hide_secrets(value), indent=indent, ensure_ascii=False) + "\n")
-
-
-def append_line(path: Path, values: Mapping[str, Any]) -> None:
-    """Append one JSON line; if it does not fit on the disk, none of it stays."""
-    line = (to_json(values) + "\n").encode()
-    with open_to_append(path) as file:
-        size = file.tell()
-        try:
-            if file.write(line) != len(line):
-                raise OSError(28, os.strerror(28), str(path))
-        except OSError:
-            file.truncate(size)
-            raise
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the values of a JSON-lines file, none if there is no file; a last line cut short is left out.
-
-    Raises UserError for a file that is damaged elsewhere.
-    """
-    if not path.is_file():
-        return []
-    *lines, _ = read_bytes(path).split(b"\n")
-    try:
-        values = [json.loads(line) for line in lines]
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, error) from error
-    return list(checked(values, path, list[dict[str, Any]]))
 
 
 @dataclass(frozen=True)
@@ -126,7 +97,7 @@ class RunDir:
     def report(self) -> Path:
         return self.path / "report.html"
 
-    def update_record(self, **values: Any) -> None:
+    def update_record(self, **values: Unpack[Changes]) -> None:
         """Change entries of run.json and keep the others."""
         record = self.read_record() if self.record.is_file() else {}
         write_json(self.record, record | values)
@@ -152,6 +123,14 @@ class RunDir:
         if wrong := next((path for path in (self.checkpoints, self.analysis, self.exports) if path.is_file()), None):
             raise UserError(f"{wrong}: a file is in a folder's place, and nothing was touched; remove it")
         return self
+
+    def state(self) -> str:
+        """Return the run's state: as run.json has it, but `killed` where it is `running` and no process has the folder.
+
+        Raises UserError where run.json is damaged.
+        """
+        state: str = self.read_record()["state"]
+        return "killed" if state == "running" and not self.is_locked() else state
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep the folder to this process while the block runs. Raises UserError where another one has it."""

@@ -13,10 +13,9 @@ from typing import Any
 
 from ..errors import UserError
 from .folder import RunDir, existing_run
-from .jsonfile import checked, read_bytes
+from .history import count_epochs
+from .jsonfile import checked
 from .record import Best, Record
-
-EPOCH_LINE = b'"kind": "epoch"'
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,7 @@ def _entry(run: RunDir) -> Entry | None:
 def _sound(run: RunDir) -> Entry:
     """Return the entry of a run that can be read. Raises UserError for others."""
     record: Record = checked(run.read_record(), run.record, Record)
-    state, started, seconds = record["state"], record["started"], record.get("seconds")
-    if state == "running" and not run.is_locked():
-        state = "killed"
+    state, started, seconds = run.state(), record["started"], record.get("seconds")
     if state == "running" and seconds is None:
         seconds = round((datetime.now().astimezone() - started).total_seconds(), 1)
     return Entry(
@@ -86,7 +83,7 @@ def _sound(run: RunDir) -> Entry:
         started=started,
         disk_bytes=disk_use(run.path),
         name=record["name"],
-        epochs=read_bytes(run.metrics).count(EPOCH_LINE) if run.metrics.is_file() else 0,
+        epochs=count_epochs(run.metrics),
         planned_epochs=record.get("epochs"),
         best=record.get("best"),
         test_accuracy=record.get("test_accuracy"),

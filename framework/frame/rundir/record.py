@@ -1,13 +1,16 @@
-"""What run.json and the lines of metrics.jsonl and timing.jsonl hold; each is checked when it is read."""
+"""run.json: what it holds, as it is written and as it is read."""
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired
+from typing import Annotated, Literal, NotRequired
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, FiniteFloat, NonNegativeInt
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, FiniteFloat, NonNegativeInt
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
 from ..api.ranking import number
+
+State = Literal["running", "finished", "interrupted", "failed"]
+"""Of a run, as run.json has it. Who finds `running` and no process that has the folder calls the run `killed`."""
 
 
 class Best(TypedDict):
@@ -26,36 +29,49 @@ def _counts(best: Best | None) -> Best | None:
 class Origin(TypedDict):
     """Where the values of a recipe are from."""
 
+    file: NotRequired[str]
     overrides: NotRequired[list[str]]
     found: NotRequired[list[str]]
 
 
-class Record(TypedDict):
-    """run.json."""
+class Facts(TypedDict, total=False):
+    """What becomes known of a run while it goes on. Times are in seconds."""
+
+    error: str | None
+    watched: str
+    epochs: int | FiniteFloat
+    recipe: Origin
+    launch: str
+    """What names the torchrun that began it."""
+    best: Annotated[Best | None, BeforeValidator(lambda best: best or None), AfterValidator(_counts)]
+    kept: str
+    """Which weights: the words that the report has for them."""
+    test_accuracy: float
+    failed_analyzers: NonNegativeInt
+    ended: str
+    seconds: FiniteFloat
+    training_seconds: FiniteFloat
+    compile_seconds: FiniteFloat
+    skipped_images: NonNegativeInt
+    plugin_files: dict[str, str]
+    """Below `plugins/`, each with its SHA-256."""
+    plugin_modules: list[str]
+    plugin_signature: str | None
+
+
+class Record(Facts):
+    """run.json as it is read."""
 
     id: str
     name: str
     state: str
     started: AwareDatetime
-    error: NotRequired[str | None]
-    watched: NotRequired[str]
-    epochs: NotRequired[int | FiniteFloat]
-    recipe: NotRequired[Origin]
-    best: NotRequired[Annotated[Best | None, BeforeValidator(lambda best: best or None), AfterValidator(_counts)]]
-    kept: NotRequired[str]
-    test_accuracy: NotRequired[float]
-    seconds: NotRequired[FiniteFloat]
-    training_seconds: NotRequired[FiniteFloat]
-    skipped_images: NotRequired[NonNegativeInt]
 
 
-class Line(TypedDict):
-    """A line of metrics.jsonl or timing.jsonl; the metrics are what it has beside this."""
+class Changes(Facts, total=False):
+    """Entries of run.json as they are written."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
-
-    kind: str
-    epoch: int | float
-    step: int
-    lr: NotRequired[float | None]
-    seconds: NotRequired[FiniteFloat]
+    id: str
+    name: str
+    state: State
+    started: str

@@ -20,6 +20,7 @@ from ..training.meter import NotFinite
 from ..recipe.recipe import Recipe
 from ..report import write_report
 from ..rundir.folder import RunDir
+from ..rundir.record import State
 from ..files import write_text
 from ..secrets import printable
 from ..training.trackers import Trackers
@@ -35,7 +36,8 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
     """Keep run.json, the trackers and the report true to what happens inside, however it ends."""
     recipe, world, started = parts.recipe, parts.backend.world, time.monotonic()
     before = folder.read_record().get("seconds", 0.0)
-    state, error, stop = "failed", "", StopRequest()
+    state: State = "failed"
+    error, stop = "", StopRequest()
     try:
         with stop.listening():
             folder.update_record(state="running", error=None)

@@ -21,7 +21,8 @@ from ..training.faults import faults_explained
 from ..rundir.weights import load_weights, read_info, read_predictions
 from ..compute.randomness import rng_untouched
 from ..recipe.load import Loaded, load_recipe
-from ..rundir.folder import RunDir, open_run, read_lines
+from ..rundir.folder import RunDir, open_run
+from ..rundir.history import read_lines
 from ..recipe.source import COMMAND_LINE
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from ..errors import UserError
 from ..rundir.jsonfile import read_json
 from ..training.lr_finder import read_finding
 from ..recipe.load import load_recipe
-from ..rundir.folder import RunDir, open_run, read_lines
+from ..rundir.folder import RunDir, open_run
+from ..rundir.history import read_lines
 
 
 def reproduce(path: Path, out: Path, console: Console, *, trust: bool = False) -> bool:

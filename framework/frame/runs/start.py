@@ -35,6 +35,7 @@ from ..rundir.jsonfile import read_json
 from ..rundir.weights import save_info
 from ..training.lr_finder import find_lr, save_finding
 from ..training.meter import NotFinite
+from ..rundir.record import Best
 from ..rundir.new import NewRun, drafted, publish
 from ..compute.randomness import seed_everything, seed_process
 from ..recipe.recipe import Recipe
@@ -55,7 +56,7 @@ class Outcome:
 
     folder: Path
     test_accuracy: float
-    best: dict[str, Any]
+    best: Best | None
     failed_analyzers: int
 
 
@@ -77,11 +78,12 @@ def start(
         return follow(parts, console)
     with drafted(place, recipe.name) as draft:
         origin = provenance(loaded.source, recipe)
-        launch = {"launch": name} if (name := launch_name()) else {}
         draft.update_record(
             id=draft.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
-            epochs=recipe.train.epochs, recipe=origin, **launch,
+            epochs=recipe.train.epochs, recipe=origin,
         )  # fmt: skip
+        if name := launch_name():
+            draft.update_record(launch=name)
         save_info(draft, data.info)
         # Learning rates in it may still be `auto`: the run can be resumed from here on.
         keep_plugins(draft, parts.recipe, console.warn)
@@ -183,7 +185,7 @@ def follow(parts: Parts, console: Console) -> Outcome:
     try:
         with stop.listening():
             train_parts(parts, world.tell(Task(Path(), None, None, False)), Trackers(console.warn), console, stop)
-            return world.tell(Outcome(Path(), 0.0, {}, 0))
+            return world.tell(Outcome(Path(), 0.0, None, 0))
     except (Interrupted, KeyboardInterrupt):
         raise Interrupted from None
     except Exception as problem:
@@ -275,9 +277,8 @@ def carry_out(job: Job, events: RunEvents, parts: Parts, recipe: Recipe) -> Outc
     since = time.monotonic()
     view = analysis_run(job.run.eval_model, parts, recipe, folder, predictions)
     failed = analyze(recipe.analyzers, view, folder.analysis, console.warn, events.session.trackers.log_result)
-    best = events.best or {}
+    best = events.best
     folder.update_record(
-        **({"best": best} if best else {}),
         kept=which,
         test_accuracy=predictions.accuracy,
         failed_analyzers=failed,

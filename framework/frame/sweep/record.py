@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from ..api.contracts import is_epoch
 from ..api.ranking import Mode, best_of, better, number
 from ..errors import UserError
-from ..rundir.folder import RunDir, open_run, read_lines, write_json
+from ..rundir.folder import RunDir, open_run, write_json
+from ..rundir.history import read_lines
 from ..rundir.jsonfile import read_json
 from ..secrets import hide_secrets
 from .spec import Point, Sweep, overrides
@@ -56,7 +58,7 @@ class Trial(BaseModel):
     def read(self, sweep: Sweep) -> None:
         """Take the value, and the number of epochs, from the run's folder. Without a value it has failed."""
         lines = read_lines(RunDir(Path(self.run)).metrics) if self.run else []
-        epochs = [line for line in lines if line.get("kind") == "epoch" and sweep.metric in line]
+        epochs = [line for line in lines if is_epoch(line) and sweep.metric in line]
         if epochs:
             values = [number(line[sweep.metric]) for line in epochs]
             counted = values if sweep.recipe.keeps == "best" else values[-1:]
@@ -183,7 +185,7 @@ class Epochs:
                 file.seek(0)
             *whole, _ = file.read().split(b"\n")
         self.end += sum(len(line) + 1 for line in whole)
-        self.lines += [line for line in map(json.loads, whole) if line["kind"] == "epoch"]
+        self.lines += [line for line in map(json.loads, whole) if is_epoch(line)]
         return self.lines
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..api.contracts import Callback
 from ..api.ranking import better, number
@@ -17,7 +17,8 @@ from ..errors import suggest
 from ..files import cut
 from ..recipe.recipe import unique_names
 from ..rundir.checkpoints import save_best, save_last
-from ..rundir.folder import append_line
+from ..rundir.history import Place, append_line
+from ..rundir.record import Best
 from .culprit import Culprit, blame
 from .engine import Job
 from .session import Session
@@ -41,7 +42,7 @@ class RunEvents:
         self._saved_callbacks: Mapping[str, Any] = {}
         self.culprits = {name: blame("callback", named) for name, named in unique_names(self.recipe.callbacks)}
         self.step_calls = list(self._calls("on_step_end"))
-        self.best: dict[str, Any] | None = None
+        self.best: Best | None = None
         self.elapsed_before = 0.0
         self._started = self._epoch_started = time.monotonic()
         self._saved = self._started
@@ -187,7 +188,7 @@ class RunEvents:
         value = metrics[self.recipe.monitor]
         if not better(value, self.best["value"] if self.best else None, self.recipe.monitor_mode):
             return False
-        self.best = {"metric": self.recipe.monitor, "value": value, "epoch": epoch}
+        self.best = Best(metric=self.recipe.monitor, value=value, epoch=epoch)
         return True
 
     def _write_steps(self, job: Job) -> None:
@@ -200,7 +201,12 @@ class RunEvents:
             self._bar.status(f"loss {means['train/loss']:.4f}  acc {means['train/acc']:.2%}  {rate:,.0f} images/s")
 
     def _write(
-        self, job: Job, kind: str, epoch: float, metrics: Mapping[str, float], timing: Mapping[str, float]
+        self,
+        job: Job,
+        kind: Literal["epoch", "step"],
+        epoch: float,
+        metrics: Mapping[str, float],
+        timing: Mapping[str, float],
     ) -> None:
         if not self.world.first:
             return
@@ -208,9 +214,9 @@ class RunEvents:
         metrics = {**metrics, "lr": job.meter.lr}
         if job.meter.momentum is not None:
             metrics["momentum"] = job.meter.momentum
-        place = {"kind": kind, "epoch": epoch, "step": step}
-        append_line(self.folder.metrics, {**place, **metrics})
-        append_line(self.folder.timing, {**place, **timing})
+        place = Place(kind=kind, epoch=epoch, step=step)
+        append_line(self.folder.metrics, place, metrics)
+        append_line(self.folder.timing, place, timing)
         self.session.trackers.log({**metrics, **{f"perf/{name}": value for name, value in timing.items()}}, epoch, step)
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ...api.contracts import is_epoch
 from ...recipe.yaml_text import read_yaml
-from ...rundir.folder import RunDir, read_lines
-from ...rundir.jsonfile import checked, read_json
-from ...rundir.record import Line, Record
+from ...rundir.folder import RunDir
+from ...rundir.history import checked_lines
+from ...rundir.jsonfile import read_json
+from ...rundir.record import Record
 from ...secrets import fingerprint, hide_settings, known_secrets
 from ..images import Answers
 from ..shapes import Damaged
@@ -58,12 +60,11 @@ class Side:
 def read_side(letter: str, folder: RunDir, damaged: Damaged) -> Side:
     """Read one run. damaged: gets what could not be read. Raises UserError where run.json is damaged."""
     record: Record = read_json(folder.record, Record)
-    killed = record["state"] == "running" and not folder.is_locked()
     return Side(
         letter=letter,
         folder=folder,
         record=record,
-        state="killed" if killed else record["state"],
+        state=folder.state(),
         epochs=damaged.without([], _epochs, folder),
         recipe=damaged.without({}, _recipe, folder),
         answers=damaged.without(None, _graded, folder),
@@ -72,8 +73,7 @@ def read_side(letter: str, folder: RunDir, damaged: Damaged) -> Side:
 
 
 def _epochs(folder: RunDir) -> list[dict[str, Any]]:
-    lines = checked(read_lines(folder.metrics), folder.metrics, list[Line])
-    return [line for line in lines if line["kind"] == "epoch"]
+    return [line for line in checked_lines(folder.metrics) if is_epoch(line)]
 
 
 def _recipe(folder: RunDir) -> dict[str, Any]:
