@@ -38,9 +38,9 @@ class Line(TypedDict):
     seconds: NotRequired[FiniteFloat]
 
 
-def append_line(path: Path, place: Place, values: Mapping[str, float]) -> None:
+def append_line(path: Path, place: Place, values: Mapping[str, float] | None = None) -> None:
     """Append a line; if it does not fit on the disk, none of it stays."""
-    line = (to_json({**place, **values}) + "\n").encode()
+    line = (to_json({**place, **(values or {})}) + "\n").encode()
     with open_to_append(path) as file:
         size = file.tell()
         try:
