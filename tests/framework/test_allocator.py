@@ -9,8 +9,8 @@ import pytest
 
 SCRIPT = """
 import resource, sys, torch
-from frame.device import choose_backend
-from frame.settings import TrainSettings
+from frame.compute.device import choose_backend
+from frame.recipe.settings import TrainSettings
 
 if sys.argv[1] == "frame":
     choose_backend(TrainSettings(epochs=1, device="cpu"))
