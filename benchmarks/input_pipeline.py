@@ -30,7 +30,7 @@ from frame import DataInfo, Split
 from frame.compute.allocator import keep_freed_memory
 from frame.compute.device import Backend
 from frame.input.pipeline import Normalize, Pipeline
-from frame_plugins.batch_ops import Cutout, RandomCrop, RandomFlip
+from frame_plugins.transforms.batch_ops import Cutout, RandomCrop, RandomFlip
 
 MEAN, STD, BATCH = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26), 512
 CPU = torch.device("cpu")

@@ -87,7 +87,7 @@ def by_hand(images: int) -> float:
     from _synthetic import split
     from torch.nn.functional import cross_entropy
 
-    from frame_plugins.custom_resnet.network import CustomResNetModule
+    from frame_plugins.models.custom_resnet.network import CustomResNetModule
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     data = split(images, 32)

@@ -22,12 +22,9 @@ sys.dont_write_bytecode = False
 from fakes import launching  # noqa: E402
 from fakes.processor import sitecustomize as processor  # noqa: E402
 from frame.cli import main  # noqa: E402
-from frame_plugins import (  # noqa: E402
-    _catalogue,
-    albumentations_pipeline,
-    torchvision_models,
-    torchvision_transform,
-)
+from frame_plugins import _catalogue  # noqa: E402
+from frame_plugins.models import torchvision_models  # noqa: E402
+from frame_plugins.transforms import albumentations_pipeline, torchvision_transform  # noqa: E402
 
 REPOSITORY = Path(__file__).parents[1]
 ARCHIVE = REPOSITORY.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"

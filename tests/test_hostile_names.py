@@ -29,7 +29,7 @@ NAMES = (
 PLUGIN = f"""
 import dataclasses
 from frame import AnalyzerComponent, AnalyzerResult, DatasetComponent, Picture, Table, hookimpl, new_figure
-from frame_plugins.digits import Digits
+from frame_plugins.data.digits import Digits
 
 NAMES = {NAMES!r}
 

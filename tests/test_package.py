@@ -26,9 +26,10 @@ def test_the_version_is_said_once_in_two_places():
 
 
 def test_exactly_the_plugins_that_exist_are_registered():
-    modules = {path.stem for path in PLUGINS.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    plugins = {name for name in modules if not name.startswith("_")}
-    assert PYPROJECT["project"]["entry-points"]["frame.plugins"] == {name: f"frame_plugins.{name}" for name in plugins}
+    found = [path for path in PLUGINS.glob("*/*") if path.suffix == ".py" or (path / "__init__.py").is_file()]
+    plugins = {path.stem: f"frame_plugins.{path.parent.name}.{path.stem}" for path in found if path.stem[0] != "_"}
+    plugins["shipped_recipes"] = "frame_plugins.shipped_recipes"
+    assert PYPROJECT["project"]["entry-points"]["frame.plugins"] == plugins
 
 
 def test_every_direct_dependency_is_pinned_within_its_range():

@@ -8,7 +8,7 @@ import pytest
 
 from frame.recipe.load import load_recipe
 from frame.rundir.history import read_lines
-from frame_plugins.cifar10 import CLASSES
+from frame_plugins.data.cifar10 import CLASSES
 
 pytestmark = pytest.mark.cifar10
 

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from frame import Steps
 from frame.recipe.load import load_recipe
 from frame.testing.examples import data_info, training_run
-from frame_plugins.muon.filters import FilterMuon
+from frame_plugins.optim.muon.filters import FilterMuon
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = REPOSITORY / "tests" / "framework" / "fixtures" / "tiny.yaml"

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from frame_plugins.cifar10 import Cifar10
+from frame_plugins.data.cifar10 import Cifar10
 
 BATCH, LR, MOMENTUM, DECAY = 1024, 11.5, 0.85, 0.0153  # rate and decay per 1024 images, free of the momentum
 BIAS_SCALE, SMOOTHING, WHITEN_BIAS_EPOCHS = 64.0, 0.2, 3

@@ -14,7 +14,7 @@ import frame as package
 from conftest import on_path
 from fakes.distributions import install_distribution
 from frame.cli.health import CIFAR10_FORMS, examine
-from frame_plugins.cifar10.original import ARCHIVE, BATCHES
+from frame_plugins.data.cifar10.original import ARCHIVE, BATCHES
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 

@@ -291,7 +291,7 @@ class TestNamedByTheRecipe:
         assert load_recipe("r.yaml").recipe.model.use == "module_net"
 
     def test_an_installed_one_does_not_clash_with_itself(self, here):
-        (here / "r.yaml").write_text("plugins: [frame_plugins.digits]\n" + RECIPE)
+        (here / "r.yaml").write_text("plugins: [frame_plugins.data.digits]\n" + RECIPE)
         assert load_recipe("r.yaml").recipe.dataset.use == "digits"
 
     def test_it_can_be_turned_off(self, here, monkeypatch):

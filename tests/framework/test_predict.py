@@ -183,8 +183,8 @@ def test_each_image_that_could_be_read_gets_a_picture_of_its_heat(cli, tmp_path)
 
 
 def test_the_heat_is_that_of_the_predicted_class_at_the_deepest_layer(cli, tmp_path):
-    from frame_plugins.grad_cam.layouts import channels_first
-    from frame_plugins.grad_cam.maps import layer_maps
+    from frame_plugins.analyzers.grad_cam.layouts import channels_first
+    from frame_plugins.analyzers.grad_cam.maps import layer_maps
 
     run = digits_run(cli)
     digit("one.png", 0)

@@ -65,7 +65,7 @@ def test_where_a_component_is_from_and_where_it_belongs(cli):
         in shown
     )
     last = shown.splitlines()[-1]
-    assert "plugins/frame_plugins/batch_ops/__init__.py:" in last
+    assert "plugins/frame_plugins/transforms/batch_ops/__init__.py:" in last
     assert last.endswith(", plugin 'batch_ops'.")
 
 

@@ -27,7 +27,7 @@ from frame.testing import (
     run_check,
 )
 from frame.testing.examples import CLASSES, random_split
-from frame_plugins.custom_resnet import CustomResNet
+from frame_plugins.models.custom_resnet import CustomResNet
 
 REPOSITORY = Path(__file__).parents[2]
 SAMPLE = REPOSITORY / "tests" / "sample_plugin"
@@ -263,7 +263,7 @@ class TestCommand:
         assert result.code == 2
         assert "'28x28' is no shape of an image; write height, width and channels: 32x32x3" in result.err
 
-    @pytest.mark.parametrize("name", ["cross_entropy", "frame_plugins.cross_entropy"])
+    @pytest.mark.parametrize("name", ["cross_entropy", "frame_plugins.losses.cross_entropy"])
     def test_an_installed_plugin_by_its_name_or_module(self, cli, name):
         result = cli("plugin", "check", name)
         assert result.code == 0

@@ -9,16 +9,16 @@ from torch import nn
 
 from fakes.analysis_run import CLASSES, make_run, random_split, range_test
 from fakes.pictures import captions, render
-from frame_plugins.calibration import Calibration
-from frame_plugins.confusion import Confusion
-from frame_plugins.curves import Curves
-from frame_plugins.custom_resnet import CustomResNet
-from frame_plugins.galleries import Correct, Misclassified
-from frame_plugins.label_errors import LabelErrors
-from frame_plugins.lr_finder_curve import LRFinderCurve
-from frame_plugins.model_graph import ModelGraph
-from frame_plugins.model_summary import ModelSummary
-from frame_plugins.samples import Samples, spread
+from frame_plugins.analyzers.calibration import Calibration
+from frame_plugins.analyzers.confusion import Confusion
+from frame_plugins.analyzers.curves import Curves
+from frame_plugins.analyzers.galleries import Correct, Misclassified
+from frame_plugins.analyzers.label_errors import LabelErrors
+from frame_plugins.analyzers.lr_finder_curve import LRFinderCurve
+from frame_plugins.analyzers.model_graph import ModelGraph
+from frame_plugins.analyzers.model_summary import ModelSummary
+from frame_plugins.analyzers.samples import Samples, spread
+from frame_plugins.models.custom_resnet import CustomResNet
 
 # Samples
 

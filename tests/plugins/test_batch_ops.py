@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from frame import DataInfo, UserError
 from frame.compute.randomness import Draws
-from frame_plugins.batch_ops import CutMix, Cutout, Mixup, RandomCrop, RandomFlip
+from frame_plugins.transforms.batch_ops import CutMix, Cutout, Mixup, RandomCrop, RandomFlip
 
 INFO = DataInfo(("a", "b"), (32, 32, 3), (0.5, 0.25, 0.75), (0.2, 0.2, 0.2), 100)
 TARGETS = torch.arange(6)
@@ -97,8 +97,8 @@ def test_other_devices_are_given_the_same(op, monkeypatch):
     """Without its way for the CPU an operation goes the way of all other devices."""
     images = batch(torch.uint8, torch.channels_last)
     here, _ = op.build(INFO)(images, TARGETS, SeededDraws(6))
-    monkeypatch.setattr("frame_plugins.batch_ops.gather.on_cpu", lambda tensor: False)
-    monkeypatch.setattr("frame_plugins.batch_ops.ops.on_cpu", lambda tensor: False)
+    monkeypatch.setattr("frame_plugins.transforms.batch_ops.gather.on_cpu", lambda tensor: False)
+    monkeypatch.setattr("frame_plugins.transforms.batch_ops.ops.on_cpu", lambda tensor: False)
     there, _ = op.build(INFO)(images, TARGETS, SeededDraws(6))
     assert torch.equal(here, there)
     assert here.stride() == there.stride()

@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss
 from fakes.analysis_run import make_run, predictions_of, random_split
 from fakes.pictures import render
 from frame import Chart, Series, Split
-from frame_plugins.calibration import Calibration
+from frame_plugins.analyzers.calibration import Calibration
 
 
 def run_with(probabilities, targets):

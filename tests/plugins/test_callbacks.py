@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from frame import DataInfo, Steps, TrainingRun, UserError
-from frame_plugins.early_stopping import EarlyStopping
-from frame_plugins.ema import EMA
-from frame_plugins.freeze import Freeze
-from frame_plugins.lookahead import Lookahead
+from frame_plugins.callbacks.early_stopping import EarlyStopping
+from frame_plugins.callbacks.ema import EMA
+from frame_plugins.callbacks.freeze import Freeze
+from frame_plugins.callbacks.lookahead import Lookahead
 
 
 @pytest.fixture

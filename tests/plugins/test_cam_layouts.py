@@ -10,9 +10,9 @@ from torchvision.models.vision_transformer import VisionTransformer
 
 from fakes.analysis_run import make_run
 from frame import UserError
-from frame_plugins.grad_cam import GradCAM
-from frame_plugins.grad_cam.maps import look
-from frame_plugins.torchvision_models import BUILD_ARGUMENTS, TorchvisionModel
+from frame_plugins.analyzers.grad_cam import GradCAM
+from frame_plugins.analyzers.grad_cam.maps import look
+from frame_plugins.models.torchvision_models import BUILD_ARGUMENTS, TorchvisionModel
 
 SIZE = 32
 

@@ -12,9 +12,9 @@ import pytest
 
 from conftest import clean_environment, on_path
 from frame_plugins._catalogue import FORMAT, Library
-from frame_plugins.albumentations_pipeline import ALBUMENTATIONS
-from frame_plugins.torchvision_models import CLASSIFIERS
-from frame_plugins.torchvision_transform import TORCHVISION
+from frame_plugins.models.torchvision_models import CLASSIFIERS
+from frame_plugins.transforms.albumentations_pipeline import ALBUMENTATIONS
+from frame_plugins.transforms.torchvision_transform import TORCHVISION
 
 RECIPE = """\
 model: {use: custom_resnet}

@@ -14,7 +14,7 @@ from torchvision.datasets import CIFAR10
 
 from frame import UserError
 from frame.input.data_checks import refuse_unread
-from frame_plugins.cifar10 import CLASSES, Cifar10, frame_components, original
+from frame_plugins.data.cifar10 import CLASSES, Cifar10, frame_components, original
 
 TRAIN_BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
 BATCH_SIZE = 4

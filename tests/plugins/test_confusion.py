@@ -5,7 +5,7 @@ import numpy as np
 from fakes.analysis_run import CLASSES, make_run, random_split
 from fakes.pictures import captions, render
 from frame import Split
-from frame_plugins.confusion import Confusion
+from frame_plugins.analyzers.confusion import Confusion
 
 
 def test_confusion_counts_pairs_and_scores():

@@ -9,7 +9,7 @@ from PIL import Image
 from frame.plugins.load import load_plugins
 from frame.plugins.registry import OWN
 from frame.testing import CONTRACTS, checks, contract_of, run_check
-from frame_plugins.cifar10 import CLASSES
+from frame_plugins.data.cifar10 import CLASSES
 
 
 def write_images(_, root):

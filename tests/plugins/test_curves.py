@@ -6,8 +6,8 @@ import pytest
 from fakes.analysis_run import epoch_lines, make_run, range_test
 from fakes.pictures import render
 from frame import LRFinding, SchedulePlan
-from frame_plugins.curves import Curves
-from frame_plugins.lr_finder_curve import LRFinderCurve
+from frame_plugins.analyzers.curves import Curves
+from frame_plugins.analyzers.lr_finder_curve import LRFinderCurve
 
 LEARNING = ["loss_epochs", "loss_steps", "acc_epochs", "acc_steps"]
 

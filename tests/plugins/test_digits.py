@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from frame_plugins.digits import Digits, frame_components
+from frame_plugins.data.digits import Digits, frame_components
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 
 from fakes.analysis_run import CLASSES, make_run, predictions_of
 from fakes.pictures import captions, render
-from frame_plugins.galleries import Correct, Misclassified
+from frame_plugins.analyzers.galleries import Correct, Misclassified
 
 
 def test_misclassified_shows_the_most_confident_mistakes():

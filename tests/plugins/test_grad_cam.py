@@ -10,9 +10,9 @@ from torch import nn
 
 from fakes.analysis_run import CLASSES, make_run
 from frame import Predictions, Split, UserError
-from frame_plugins.grad_cam import CLASSLESS, GradCAM, Method
-from frame_plugins.grad_cam.layouts import channels_first
-from frame_plugins.grad_cam.maps import METHODS, activation_maps, main_pattern, survey
+from frame_plugins.analyzers.grad_cam import CLASSLESS, GradCAM, Method
+from frame_plugins.analyzers.grad_cam.layouts import channels_first
+from frame_plugins.analyzers.grad_cam.maps import METHODS, activation_maps, main_pattern, survey
 
 CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
 

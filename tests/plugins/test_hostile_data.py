@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from torchvision.datasets import CIFAR10
 
 from frame import DataSplits, UserError
-from frame_plugins.cifar10 import CLASSES, Cifar10
-from frame_plugins.cifar10.original import ARCHIVE, BATCHES
-from frame_plugins.image_folder import ImageFolder
-from frame_plugins.image_folder.reading import read_folder
+from frame_plugins.data.cifar10 import CLASSES, Cifar10
+from frame_plugins.data.cifar10.original import ARCHIVE, BATCHES
+from frame_plugins.data.image_folder import ImageFolder
+from frame_plugins.data.image_folder.reading import read_folder
 
 SIZE = 16
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -333,7 +333,7 @@ def jpeg_of(width: int, height: int) -> bytes:
 READS = """
 import resource, sys
 from pathlib import Path
-from frame_plugins.image_folder.reading import read_folder
+from frame_plugins.data.image_folder.reading import read_folder
 now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (now + 700_000_000, now + 700_000_000))
 print(*read_folder(Path(sys.argv[1]), 16, int(sys.argv[2])).train.unread.values(), sep="\\n")

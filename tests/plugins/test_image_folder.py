@@ -11,9 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from frame import UserError
-from frame_plugins._pixels import mean_and_std
-from frame_plugins.image_folder import ImageFolder, frame_components
-from frame_plugins.image_folder.reading import read_folder
+from frame_plugins.data._pixels import mean_and_std
+from frame_plugins.data.image_folder import ImageFolder, frame_components
+from frame_plugins.data.image_folder.reading import read_folder
 
 SIZE = 16
 

@@ -4,7 +4,7 @@ import pytest
 from fakes.analysis_run import CLASSES, make_run, predictions_of, random_split
 from fakes.pictures import captions
 from frame import Split
-from frame_plugins.label_errors import LabelErrors
+from frame_plugins.analyzers.label_errors import LabelErrors
 
 
 def run_with(truth, labels, strength=5.0, seed=0):

@@ -16,8 +16,8 @@ from torch import nn
 from torch_lr_finder import LRFinder
 
 from frame import LRProblem, RunFailed
-from frame_plugins.lr_range_test import LRRangeTest
-from frame_plugins.optimizers import SGD, Adam
+from frame_plugins.optim.lr_range_test import LRRangeTest
+from frame_plugins.optim.optimizers import SGD, Adam
 
 mpl.use("agg")
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from frame import DataInfo, UserError
-from frame_plugins.mirror import Mirror, MirrorTranslate
+from frame_plugins.evaluators.mirror import Mirror, MirrorTranslate
 
 
 def info(shape=(2, 2, 3)):

@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from frame import DataInfo, UserError
-from frame_plugins.cross_entropy import CrossEntropy
-from frame_plugins.custom_resnet import CustomResNet
-from frame_plugins.custom_resnet.network import GlobalMaxPool, ResBlock
-from frame_plugins.torchvision_models import TorchvisionModel
+from frame_plugins.losses.cross_entropy import CrossEntropy
+from frame_plugins.models.custom_resnet import CustomResNet
+from frame_plugins.models.custom_resnet.network import GlobalMaxPool, ResBlock
+from frame_plugins.models.torchvision_models import TorchvisionModel
 
 
 def info(classes=10, shape=(32, 32, 3)):

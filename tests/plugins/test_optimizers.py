@@ -10,9 +10,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from frame import UserError
-from frame_plugins.muon import Muon
-from frame_plugins.muon.filters import FilterMuon
-from frame_plugins.optimizers import SGD, Adam, AdamW
+from frame_plugins.optim.muon import Muon
+from frame_plugins.optim.muon.filters import FilterMuon
+from frame_plugins.optim.optimizers import SGD, Adam, AdamW
 
 REFERENCES = [
     (SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01), torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),

@@ -10,7 +10,7 @@ from torch import nn
 
 from fakes.analysis_run import make_run, random_split
 from frame import Chart, Picture, Split, png
-from frame_plugins.robustness import KINDS, Corrupter, Robustness, transform
+from frame_plugins.analyzers.robustness import KINDS, Corrupter, Robustness, transform
 
 
 class BrightOrDark(nn.Module):

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from frame import Steps, UserError
-from frame_plugins.one_cycle import OneCycle
-from frame_plugins.piecewise import PiecewiseLinear, Triangular
-from frame_plugins.schedules import Constant, Cosine, Step
+from frame_plugins.optim.one_cycle import OneCycle
+from frame_plugins.optim.piecewise import PiecewiseLinear, Triangular
+from frame_plugins.optim.schedules import Constant, Cosine, Step
 
 S10_STEPS = Steps(samples=50_000, batch_size=512, epochs=24)
 S10 = OneCycle(max_lr=3.32e-4, peak_epoch=5, div_factor=100, final_div_factor=100, anneal="linear")

@@ -23,7 +23,7 @@ from frame import (
     TrainingRun,
     UserError,
 )
-from frame_plugins.tensorboard_tracker import TensorBoard
+from frame_plugins.trackers.tensorboard_tracker import TensorBoard
 
 TINY = Path(__file__).parents[1] / "framework" / "fixtures" / "tiny.yaml"
 RECIPE = {"name": "tiny", "optimizer": {"use": "adam", "lr": 0.01}, "trackers": [{"use": "tensorboard"}]}

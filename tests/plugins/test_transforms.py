@@ -11,8 +11,8 @@ import torch
 from pydantic import ValidationError
 
 from frame import DataInfo, UserError
-from frame_plugins.albumentations_pipeline import Albumentations
-from frame_plugins.torchvision_transform import TorchvisionTransform
+from frame_plugins.transforms.albumentations_pipeline import Albumentations
+from frame_plugins.transforms.torchvision_transform import TorchvisionTransform
 
 INFO = DataInfo(("cat", "dog"), (32, 32, 3), (0.5, 0.25, 0.75), (0.2, 0.2, 0.2), 100)
 IMAGE = np.random.default_rng(7).integers(0, 256, (32, 32, 3), dtype=np.uint8)

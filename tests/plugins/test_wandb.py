@@ -27,8 +27,8 @@ from fakes.wandb_run import (
 )
 from fakes.wandb_server import WandbServer
 from frame import UserError, hide_settings, known_secrets
-from frame_plugins.wandb_tracker import Wandb
-from frame_plugins.wandb_tracker.media import overlay
+from frame_plugins.trackers.wandb_tracker import Wandb
+from frame_plugins.trackers.wandb_tracker.media import overlay
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
 

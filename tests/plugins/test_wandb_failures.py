@@ -15,8 +15,8 @@ from fakes.wandb_server import WandbServer
 from frame import png
 from frame.recipe.recipe import Named
 from frame.training.trackers import Trackers
-from frame_plugins.wandb_tracker import Wandb
-from frame_plugins.wandb_tracker.session import within
+from frame_plugins.trackers.wandb_tracker import Wandb
+from frame_plugins.trackers.wandb_tracker.session import within
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
 
@@ -129,7 +129,7 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as in frame, SIGTERM 
 sys.path[:0] = [{tests!r}]
 from pathlib import Path
 from fakes.wandb_run import training_run
-from frame_plugins.wandb_tracker import Wandb
+from frame_plugins.trackers.wandb_tracker import Wandb
 run, _ = training_run(Path(sys.argv[1]))
 tracker = Wandb(mode=sys.argv[2], finish_timeout_s=5).build(run)
 for number in range(1000):

@@ -20,7 +20,7 @@ from fakes.wandb_run import KEY, reached
 from frame import AnalyzerResult, Picture, RunFailed, TrackerComponent, UserError
 from frame.analysis.analyze import save_result
 from frame.cli import cli
-from frame_plugins.wandb_tracker import Wandb
+from frame_plugins.trackers.wandb_tracker import Wandb
 
 FIRST, SECOND = "20261124-010000-aaaa", "20261124-020000-bbbb"
 RECIPE = {
@@ -224,7 +224,7 @@ def test_a_server_that_does_not_take_it_ends_in_an_error_in_time(tmp_path, serve
 def test_without_the_package_the_error_says_so(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("wandb_workspaces")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "frame_plugins.wandb_tracker.reports", raising=False)
+    monkeypatch.delitem(sys.modules, "frame_plugins.trackers.wandb_tracker.reports", raising=False)
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     with pytest.raises(UserError, match=r"pip install 'frame-train\[wandb-reports\]'"):
         Wandb().publish([make_run(tmp_path)])

@@ -11,9 +11,9 @@ from fakes.wandb_run import KEY, RUN_ID, alone, analysis, leave_files, links, lo
 from fakes.wandb_server import WandbServer
 from frame import RunFailed, UserError
 from frame.cli import cli
-from frame_plugins.wandb_tracker import Wandb
-from frame_plugins.wandb_tracker.session import arrived_marker, segments
-from frame_plugins.wandb_tracker.sync import run as run_command
+from frame_plugins.trackers.wandb_tracker import Wandb
+from frame_plugins.trackers.wandb_tracker.session import arrived_marker, segments
+from frame_plugins.trackers.wandb_tracker.sync import run as run_command
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
 WANDB = Wandb(step_timeout_s=2, finish_timeout_s=5, sync_timeout_s=20)
@@ -77,7 +77,7 @@ def test_an_offline_run_is_uploaded_whole(tmp_path, server, key, monkeypatch):
 
 
 def test_what_did_not_arrive_is_named_and_sent_again(tmp_path, server, key, monkeypatch):
-    monkeypatch.setattr("frame_plugins.wandb_tracker.sync.PATIENCE_S", 0.2)
+    monkeypatch.setattr("frame_plugins.trackers.wandb_tracker.sync.PATIENCE_S", 0.2)
     track(tmp_path / "run", range(3), results=True)
     key()
     server.drop = ("/media/images/", "CommitArtifact", "file_stream")

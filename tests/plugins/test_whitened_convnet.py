@@ -11,8 +11,8 @@ from frame import DataInfo, UserError
 from frame.compute.randomness import seed_everything
 from frame.recipe.load import load_recipe
 from frame.training.build import build, load_data
-from frame_plugins.whitened_convnet import WhitenedConvNet
-from frame_plugins.whitened_convnet.network import whitening_filters
+from frame_plugins.models.whitened_convnet import WhitenedConvNet
+from frame_plugins.models.whitened_convnet.network import whitening_filters
 
 
 def info(classes=10, shape=(32, 32, 3)):

@@ -6,21 +6,21 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ..training.build import build, load_data
-from ..console import Console, duration
-from ..api.data import DataInfo, DataSplits
-from ..errors import UserError
 from ..analysis.after_training import analysis_run
 from ..analysis.analyze import analyze
-from ..training.faults import faults_explained
-from .open import Run, open_changed, refuse_others
-from ..rundir.weights import load_weights
+from ..api.data import DataInfo, DataSplits
 from ..compute.randomness import seed_everything
+from ..console import Console, duration
+from ..errors import UserError
 from ..recipe.recipe import unique_names
+from ..recipe.saved import keep_plugins, save_recipe
 from ..report import write_report
 from ..rundir.folder import RunDir, open_run
-from ..recipe.saved import keep_plugins, save_recipe
+from ..rundir.weights import load_weights
+from ..training.build import build, load_data
+from ..training.faults import faults_explained
 from ..training.trackers import Trackers
+from .open import Run, open_changed, refuse_others
 
 
 def reanalyze(

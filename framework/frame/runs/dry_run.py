@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..training.build import build, load_data
-from ..rundir.new import NewRun
-from .start import describe, start
-from ..console import Console
 from ..api.data import DataSplits, Split, take
-from ..errors import RunFailed
 from ..api.layers import layer_table, layers_of
 from ..compute.randomness import epoch_order, seed_everything
-from ..recipe.recipe import Recipe
+from ..console import Console
+from ..errors import RunFailed
 from ..recipe.load import Loaded
+from ..recipe.recipe import Recipe
 from ..recipe.saved import as_yaml
+from ..rundir.new import NewRun
+from ..training.build import build, load_data
+from .start import describe, start
 
 STAND_IN_LR = 1e-3
 """Takes the place of `auto`: the finder is not run."""

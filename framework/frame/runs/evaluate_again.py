@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..training.build import load_data
-from ..api.data import DataInfo, DataSplits, Split
-from ..input.data_checks import named
-from ..api.data import without_images
-from ..training.engine import evaluate
+from ..api.data import DataInfo, DataSplits, Split, without_images
 from ..errors import UserError
+from ..input.data_checks import named
+from ..training.build import load_data
+from ..training.engine import evaluate
 from ..training.faults import faults_explained
 from .open import Run
 

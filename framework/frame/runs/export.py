@@ -15,12 +15,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from ..training.build import Network, mean_and_std
-from ..training.culprit import blame
 from ..api.data import Split
 from ..errors import RunFailed, UserError
-from .open import Run
 from ..files import write_bytes
+from ..training.build import Network, mean_and_std
+from ..training.culprit import blame
+from .open import Run
 
 Format = Literal["onnx", "torch_export", "safetensors"]
 ENDINGS: dict[Format, str] = {"onnx": "onnx", "torch_export": "pt2", "safetensors": "safetensors"}

@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
-from ..training.build import Parts
-from ..console import Console
-from ..compute.distributed import GONE, lost
-from ..errors import ComponentFailed, FrameError, RunFailed
 from ..analysis.after_training import explain_so_far
-from ..training.faults import explained
+from ..compute.distributed import GONE, lost
 from ..compute.interrupts import Interrupted, StopRequest
-from ..training.meter import NotFinite
+from ..console import Console
+from ..errors import ComponentFailed, FrameError, RunFailed
+from ..files import write_text
 from ..recipe.recipe import Recipe
 from ..report import write_report
 from ..rundir.folder import RunDir
 from ..rundir.record import State
-from ..files import write_text
 from ..secrets import printable
+from ..training.build import Parts
+from ..training.faults import explained
+from ..training.meter import NotFinite
 from ..training.trackers import Trackers
 
 ADVICE = (

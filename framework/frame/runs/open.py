@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from ..training.build import Network, build_network
-from ..rundir.new import NewRun
-from .start import start
-from ..console import Console
 from ..api.data import DataInfo, Predictions
-from ..errors import Problem, UserError
-from ..training.faults import faults_explained
-from ..rundir.weights import load_weights, read_info, read_predictions
 from ..compute.randomness import rng_untouched
+from ..console import Console
+from ..errors import Problem, UserError
 from ..recipe.load import Loaded, load_recipe
+from ..recipe.source import COMMAND_LINE
 from ..rundir.folder import RunDir, open_run
 from ..rundir.history import read_lines
-from ..recipe.source import COMMAND_LINE
+from ..rundir.new import NewRun
+from ..rundir.weights import load_weights, read_info, read_predictions
+from ..training.build import Network, build_network
+from ..training.faults import faults_explained
+from .start import start
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -16,16 +16,16 @@ import numpy as np
 import PIL.Image
 import torch
 
+from ..analysis.heat_pictures import HeatPictures
+from ..api.data import DataInfo, Image, Split
+from ..api.images import UnreadableImageError, fit_image, is_image_name, read_image
+from ..api.omissions import Omissions
+from ..errors import UserError
+from ..input.pipeline import Pipeline
 from ..training.build import Network
 from ..training.culprit import EVALUATION, at_work
-from ..api.data import DataInfo, Image, Split
-from ..errors import UserError
 from ..training.faults import faults_explained
 from .open import Run
-from ..analysis.heat_pictures import HeatPictures
-from ..api.images import UnreadableImageError, fit_image, is_image_name, read_image
-from ..input.pipeline import Pipeline
-from ..api.omissions import Omissions
 
 THREADS = 8
 """That decode images at most."""

@@ -10,16 +10,16 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from ..rundir.new import NewRun
-from .start import start
 from ..console import Console
-from .environment import differences
 from ..errors import UserError
-from ..rundir.jsonfile import read_json
-from ..training.lr_finder import read_finding
 from ..recipe.load import load_recipe
 from ..rundir.folder import RunDir, open_run
 from ..rundir.history import read_lines
+from ..rundir.jsonfile import read_json
+from ..rundir.new import NewRun
+from ..training.lr_finder import read_finding
+from .environment import differences
+from .start import start
 
 
 def reproduce(path: Path, out: Path, console: Console, *, trust: bool = False) -> bool:

@@ -14,40 +14,40 @@ from typing import Any
 
 import torch
 
-from ..training.setup import assemble
-from ..training.build import Parts, build, data_root, load_data
-from ..rundir.checkpoints import load_last
-from ..training.compilation import compile_model
-from ..console import Console, duration
-from ..recipe.identity import check_same_run
-from ..api.data import DataSplits
-from ..input.data_checks import lacking
-from ..compute.distributed import ALONE, World, joined, lost, place, synchronized
-from ..training.engine import Job, train
-from .environment import describe_environment, differences
-from ..errors import FrameError, RunFailed, UserError
-from ..training.events import RunEvents
 from ..analysis.after_training import analysis_run, history, keep_model, predict_test
 from ..analysis.analyze import analyze
-from ..training.faults import explained
+from ..api.data import DataSplits
+from ..compute.distributed import ALONE, World, joined, lost, place, synchronized
 from ..compute.interrupts import Interrupted, StopRequest
+from ..compute.randomness import seed_everything, seed_process
+from ..compute.relaunch import launch_name
+from ..console import Console, duration
+from ..errors import FrameError, RunFailed, UserError
+from ..input.data_checks import lacking
+from ..recipe.identity import check_same_run
+from ..recipe.load import Loaded, load_recipe
+from ..recipe.recipe import Recipe
+from ..recipe.saved import keep_plugins, provenance, save_recipe
+from ..rundir.checkpoints import load_last
+from ..rundir.folder import RunDir, open_run, write_json
 from ..rundir.jsonfile import read_json
+from ..rundir.new import NewRun, drafted, publish
+from ..rundir.record import Best
 from ..rundir.weights import save_info
+from ..training.build import Parts, build, data_root, load_data
+from ..training.compilation import compile_model
+from ..training.engine import Job, train
+from ..training.events import RunEvents
+from ..training.faults import explained
 from ..training.lr_finder import find_lr, save_finding
 from ..training.meter import NotFinite
-from ..rundir.record import Best
-from ..rundir.new import NewRun, drafted, publish
-from ..compute.randomness import seed_everything, seed_process
-from ..recipe.recipe import Recipe
-from ..compute.relaunch import launch_name
-from ..recipe.load import Loaded, load_recipe
-from ..rundir.folder import RunDir, open_run, write_json
-from ..recipe.saved import keep_plugins, provenance, save_recipe
-from .same_plugins import check_same_plugins
-from ..training.state import restore
-from .lifecycle import now, report, supervised
 from ..training.session import Session
+from ..training.setup import assemble
+from ..training.state import restore
 from ..training.trackers import Trackers
+from .environment import describe_environment, differences
+from .lifecycle import now, report, supervised
+from .same_plugins import check_same_plugins
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import wandb
 
 from frame import Figure, LabelledImage, Table, png
 
-from .._figures import HEAT
+from ...analyzers._figures import HEAT
 
 if TYPE_CHECKING:
     import numpy as np

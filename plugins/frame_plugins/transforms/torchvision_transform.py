@@ -11,7 +11,7 @@ from pydantic import Field
 
 from frame import Component, DataInfo, Image, Problem, SampleTransform, hookimpl
 
-from ._catalogue import Library
+from .._catalogue import Library
 from ._pipeline import Pipeline, Step, build_steps, check_pipeline
 
 if TYPE_CHECKING:

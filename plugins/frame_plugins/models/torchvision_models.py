@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from frame import Component, DataInfo, ModelComponent, Problem, UserError, hookimpl
 
-from ._catalogue import Library, Unread
+from .._catalogue import Library, Unread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from frame import DataInfo, Image, Problem, UserError, suggest
 
-from ._catalogue import Catalogue, Entry, Library, Unread
+from .._catalogue import Catalogue, Entry, Library, Unread
 
 if TYPE_CHECKING:
     import numpy as np

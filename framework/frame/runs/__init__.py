@@ -1,0 +1,1 @@
+"""What one does with a run: start, resume, repeat, reproduce, analyze, evaluate, predict, export."""

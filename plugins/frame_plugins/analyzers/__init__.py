@@ -1,0 +1,1 @@
+"""Analyzers: what a finished run is shown by."""

@@ -1,0 +1,1 @@
+"""Evaluators: how a model predicts."""
