@@ -14,9 +14,9 @@ from ..compute.distributed import GONE, lost
 from ..compute.interrupts import Interrupted, StopRequest
 from ..console import Console
 from ..errors import ComponentFailed, FrameError, RunFailed
-from ..files import write_text
 from ..recipe.recipe import Recipe
 from ..report import write_report
+from ..rundir.files import write_text
 from ..rundir.folder import RunDir
 from ..rundir.record import State
 from ..secrets import printable

@@ -14,9 +14,9 @@ from ..api.ranking import better, number
 from ..compute.interrupts import Interrupted
 from ..console import Bar, duration, epoch_line
 from ..errors import suggest
-from ..files import cut
 from ..recipe.recipe import unique_names
 from ..rundir.checkpoints import save_best, save_last
+from ..rundir.files import cut
 from ..rundir.history import Place, append_line
 from ..rundir.record import Best
 from .culprit import Culprit, blame
