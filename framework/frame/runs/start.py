@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from ..compute.interrupts import Interrupted, StopRequest
 from ..compute.randomness import seed_everything, seed_process
 from ..compute.relaunch import launch_name
 from ..console import Console, duration
-from ..errors import FrameError, RunFailed, UserError
+from ..errors import FrameError, RunFailed, UserError, lines_to
 from ..input.data_checks import lacking
 from ..recipe.identity import check_same_run
 from ..recipe.load import Loaded, load_recipe
@@ -195,8 +194,7 @@ def follow(parts: Parts, console: Console) -> Outcome:
         if not reason and isinstance(problem, FrameError):
             reason = str(problem)  # it names the place itself
         elif not reason:
-            last = traceback.extract_tb(problem.__traceback__)[-1]
-            reason = f"{type(problem).__name__}: {problem} ({last.filename}:{last.lineno})"
+            reason = f"{type(problem).__name__}: {problem} ({lines_to(problem)[-1]})"
         raise RunFailed(f"process {world.rank} of {world.size} (from 0) failed: {reason}") from problem
 
 
