@@ -157,8 +157,7 @@ def main() -> None:
             _, _, by_hand = pair(options.images, Path(folder))
             since = time.perf_counter()
             losses["bare loop"] = by_hand()
-            seconds = time.perf_counter() - since
-        return seconds
+            return time.perf_counter() - since
 
     found = interleaved({"bare loop": bare_seconds, "frame": frame_seconds}, options.pairs)
     np.testing.assert_allclose(losses["frame"], losses["bare loop"], rtol=1e-5)

@@ -46,8 +46,7 @@ def frame_seconds(steps: int) -> float:
         since = time.perf_counter()
         with events.active():
             train_epoch(job, events)
-        seconds = time.perf_counter() - since
-        return seconds
+        return time.perf_counter() - since
 
 
 class Batches:

@@ -14,9 +14,9 @@ from torch import nn
 
 from ..api.contracts import AnalysisRun, RunHistory, TrainingRun
 from ..api.data import Predictions
-from ..files import write_bytes
 from ..recipe.recipe import Recipe
 from ..rundir.checkpoints import load_best
+from ..rundir.files import write_bytes
 from ..rundir.folder import RunDir
 from ..rundir.history import read_lines
 from ..training.build import Parts

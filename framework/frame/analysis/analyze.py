@@ -7,7 +7,7 @@ import re
 import time
 import traceback
 import zipfile
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,10 +23,11 @@ from ..api.model_guard import untouched, withheld
 from ..api.results import PLAIN_NAME, AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
 from ..compute.randomness import rng_untouched
 from ..errors import FrameError
-from ..files import write_bytes, write_text
+from ..nested import Key, changed
 from ..recipe.recipe import Named, unique_names
 from ..report.thinning import ROWS, thinned, thinning_note
 from ..rundir.csv_text import csv_text
+from ..rundir.files import write_bytes, write_text
 from ..rundir.folder import write_json
 from ..secrets import hide_secrets, printable
 from .time_limit import OutOfTime, time_limit
@@ -134,7 +135,7 @@ def _save_figure(folder: Path, figure: Figure, draw: bool) -> dict[str, Any]:
     if draw:
         write_bytes(folder / values["file"], png(figure))
     if isinstance(figure, Chart):
-        return values | {"kind": "chart"} | _plain(asdict(_thinned(figure)))
+        return values | {"kind": "chart"} | changed(asdict(_thinned(figure)), _plain)
     values |= {"title": figure.title, "caption": figure.caption}
     if isinstance(figure, Matrix):
         return values | {"kind": "matrix", "classes": list(figure.classes), "counts": figure.counts.tolist()}
@@ -154,14 +155,12 @@ def _thinned(chart: Chart) -> Chart:
     return replace(chart, series=series, caption=chart.caption + note)
 
 
-def _plain(value: Any) -> Any:
+def _plain(key: Key, value: Any) -> Any:
     """Return chart data as JSON has it: numbers with six digits that count, a gap where there is no finite number."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, str | bool | int) or value is None:
         return value
     if isinstance(value, Sequence | np.ndarray):
-        return [_plain(item) for item in value]
+        return [_plain(key, item) for item in value]
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 

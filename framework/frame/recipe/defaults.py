@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from ..nested import Key
 from ..plugins.load import Plugins
 from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
-from .yaml_text import Key
 
 SECTIONS: dict[str, type[BaseModel]] = {"data": DataSettings, "train": TrainSettings, "checkpoint": CheckpointSettings}
 

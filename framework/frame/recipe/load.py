@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ..api.components import BatchTransform, Component, LearningRate, TransformComponent
 from ..api.ranking import mode_of
 from ..errors import Place, Problem, UserError, suggest
+from ..nested import Key
 from ..plugins.load import DISABLE_VARIABLE, PluginRef, Plugins, find_recipe, load_plugins
 from ..plugins.registry import Registry
 from ..secrets import hide_secrets
@@ -21,7 +22,7 @@ from .recipe import Named, Recipe
 from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
 from .source import Source, read_source
 from .validation import validate
-from .yaml_text import Key, quoted
+from .yaml_text import quoted
 
 C = TypeVar("C", bound=Component)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from ..files import write_bytes, write_text
 from ..plugins.files import PluginFile
 from ..plugins.trust import FOLDER, sign
+from ..rundir.files import write_bytes, write_text
 from ..rundir.folder import RunDir
 from ..rundir.record import Origin
 from .origins import auto_keys

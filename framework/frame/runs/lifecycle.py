@@ -13,10 +13,10 @@ from ..analysis.after_training import explain_so_far
 from ..compute.distributed import GONE, peer_lost
 from ..compute.interrupts import Interrupted, StopRequest
 from ..console import Console
-from ..errors import ComponentFailed, FrameError, RunFailed
-from ..files import write_text
+from ..errors import ComponentFailed, FrameError, RunFailed, lines_to
 from ..recipe.recipe import Recipe
 from ..report import write_report
+from ..rundir.files import write_text
 from ..rundir.folder import RunDir
 from ..rundir.record import State
 from ..secrets import printable
@@ -95,8 +95,7 @@ def beside_the_first(parts: Parts) -> Iterator[StopRequest]:
         if not reason and isinstance(problem, FrameError):
             reason = str(problem)  # it names the place itself
         elif not reason:
-            last = traceback.extract_tb(problem.__traceback__)[-1]
-            reason = f"{type(problem).__name__}: {problem} ({last.filename}:{last.lineno})"
+            reason = f"{type(problem).__name__}: {problem} ({lines_to(problem)[-1]})"
         raise RunFailed(f"process {world.rank} of {world.size} (from 0) failed: {reason}") from problem
 
 

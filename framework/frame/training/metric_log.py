@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..files import cut
+from ..rundir.files import cut
 from ..rundir.history import Place, append_line
 from .engine import Job
 from .session import Session
