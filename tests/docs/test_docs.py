@@ -97,7 +97,7 @@ def test_every_public_name_is_in_the_api_or_the_page_on_plugins():
     tree = ast.parse(Path(public.__file__).read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level and node.module]
     origins = {alias.name: node.module for node in imports for alias in node.names}
-    shown = dict(re.findall(r"^::: frame\.(\w+)\n((?: .*\n)*)", DOCS["api"], re.MULTILINE))
+    shown = dict(re.findall(r"^::: frame\.([\w.]+)\n((?: .*\n)*)", DOCS["api"], re.MULTILINE))
     assert set(origins) == set(public.__all__)
     for name, module in origins.items():
         everything = module in shown and "members:" not in shown[module]

@@ -70,8 +70,9 @@ def _train(
     from ..compute.distributed import joined
     from ..compute.relaunch import begun
     from ..rundir.new import NewRun
-    from ..runs.start import repeat_runs, start
-    from ..runs.start import resume as go_on
+    from ..runs.repeat import repeat_runs
+    from ..runs.resume import resume as go_on
+    from ..runs.start import start
 
     if repeat == 1 and (earlier := begun(out, loaded.recipe.name)):
         go_on(earlier.path, console, trust=trust)
@@ -80,7 +81,7 @@ def _train(
         if repeat > 1:
             repeat_runs(loaded, out, repeat, console, world)
         else:
-            start(loaded, NewRun(out, folder), console, world=world)
+            start(loaded, NewRun(out, folder), console, world)
 
 
 def say_how_to_go_on(stop: Exception, console: Console) -> int:
@@ -107,7 +108,7 @@ def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, dev
 
     from ..compute.interrupts import Interrupted
     from ..console import Console
-    from ..runs.start import resume as go_on
+    from ..runs.resume import resume as go_on
 
     console = Console(quiet=not is_first())
     try:

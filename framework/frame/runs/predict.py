@@ -89,7 +89,7 @@ def _prepared(name: str, info: DataInfo) -> Image | UnreadableImageError:
 def _answered(network: Network, pipeline: Pipeline) -> np.ndarray:
     """Return the probabilities (N, classes) of all images of `pipeline`."""
     with network.backend.autocast():
-        logits = network.answer(network.model, pipeline.inputs(range(len(pipeline.split))))
+        logits = network.forward(network.model, pipeline.inputs(range(len(pipeline.split))))
     return logits.float().softmax(1).cpu().numpy()
 
 

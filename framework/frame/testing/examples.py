@@ -119,7 +119,7 @@ def analysis_run(
         return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
 
     @torch.no_grad()
-    def answer(images: np.ndarray) -> np.ndarray:
+    def logits(images: np.ndarray) -> np.ndarray:
         return network(prepared(images)).numpy()
 
     run = AnalysisRun(
@@ -137,7 +137,7 @@ def analysis_run(
         evaluation_inputs=lambda indices: prepared(pixels(indices)),
         evaluation_pixels=pixels,
         training_pixels=lambda indices, _: augment(np.stack([train.images[i] for i in indices])),
-        answer=answer,
+        logits=logits,
     )
     return replace(run, **changes)
 

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ..api.components import BatchTransform, LossComponent
-from ..compute.distributed import lost
+from ..compute.distributed import peer_lost
 from ..errors import ComponentFailed, FrameError
 from ..recipe.recipe import Named
 
@@ -59,7 +59,7 @@ class Culprit:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         passes = FrameError | MemoryError
-        if isinstance(error, Exception) and not isinstance(error, passes) and not lost(error):
+        if isinstance(error, Exception) and not isinstance(error, passes) and not peer_lost(error):
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ComponentFailed(f"{self.what} failed: {reason} ({self._where(trace)})") from error
 
