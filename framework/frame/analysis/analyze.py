@@ -32,8 +32,6 @@ from ..rundir.results import Result, SavedChart, SavedFigure, SavedImage, SavedM
 from ..secrets import hide_secrets, printable
 from .time_limit import OutOfTime, time_limit
 
-FACTS = ("index", "target", "predicted", "confidence", "loss", "source")
-"""What is said of a labelled image in result.json."""
 BREAK_S = 60
 """Seconds that an analyzer of the history may take after an epoch."""
 
@@ -180,7 +178,8 @@ def _save_images(folder: Path, images: Sequence[LabelledImage]) -> list[SavedIma
     """Write images and their heat maps as PNGs into one images.zip, and return what there is to say of each."""
     if not images:
         return []
-    entries, content = [], io.BytesIO()
+    entries: list[SavedImage] = []
+    content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for number, item in enumerate(images):
             file = f"{number:04}.png"
@@ -189,8 +188,17 @@ def _save_images(folder: Path, images: Sequence[LabelledImage]) -> list[SavedIma
             for place, (name, heat) in enumerate(item.heats.items()):
                 heats[name] = f"{number:04}_heat{place}.png"
                 archive.writestr(heats[name], _encode(np.rint(255 * heat).astype(np.uint8)[..., None]))
-            facts = {key: getattr(item, key) for key in FACTS}
-            entries.append({"file": file, **facts, "heats": heats})
+            saved = SavedImage(
+                file=file,
+                index=item.index,
+                target=item.target,
+                predicted=item.predicted,
+                confidence=item.confidence,
+                loss=item.loss,
+                source=item.source,
+                heats=heats,
+            )
+            entries.append(saved)
     write_bytes(folder / "images.zip", content.getvalue())
     return entries
 
