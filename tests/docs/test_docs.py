@@ -97,8 +97,16 @@ def test_every_public_name_is_in_the_api_or_the_page_on_plugins():
     tree = ast.parse(Path(public.__file__).read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level and node.module]
     origins = {alias.name: node.module for node in imports for alias in node.names}
+    assert set(origins) == set(dir(public)) - {"__version__"}
+    assert set(public.__all__) == {alias.name for node in imports if node in tree.body for alias in node.names}
+    for topic in ("figures", "images"):
+        assert origins.pop(topic) == "api"
+        tree = ast.parse(Path(getattr(public, topic).__file__).read_text())
+        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+        names = {alias.name: f"api.{topic}.{node.module}" for node in imports for alias in node.names}
+        assert set(names) == set(getattr(public, topic).__all__)
+        origins |= names
     shown = dict(re.findall(r"^::: frame\.([\w.]+)\n((?: .*\n)*)", DOCS["api"], re.MULTILINE))
-    assert set(origins) == set(public.__all__)
     for name, module in origins.items():
         everything = module in shown and "members:" not in shown[module]
         assert everything or re.search(rf"\b{name}\b", shown.get(module, "") + DOCS["plugins"]), name

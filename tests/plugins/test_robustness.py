@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from fakes.analysis_run import make_run, random_split
-from frame import Chart, Picture, Split, png
+from frame import Chart, Picture, Split, figures
 from frame_plugins.analyzers.robustness import KINDS, Corrupter, Robustness, transform
 
 
@@ -116,7 +116,7 @@ def test_accuracy_falls_where_the_model_is_weak_and_nowhere_else(channels):
     titles = [axes.get_title() for axes in picture.image.axes if axes.get_title()]
     assert titles == ["as it is", *(name.replace(" ", "\n") for name in lines)]
     assert len([axes for axes in picture.image.axes if axes.images]) == 1 + 3 * len(KINDS)
-    assert len(png(picture)) > 5000
+    assert len(figures.png(picture)) > 5000
 
 
 def test_a_seeded_subset_of_the_test_set_is_corrupted_and_answered_in_batches():

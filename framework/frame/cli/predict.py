@@ -48,8 +48,7 @@ def predict(context: click.Context, run: Path, images: tuple[str, ...], **option
     is 1 then. What lies in a folder and is no image by its ending is counted.
     """
     from ..analysis.heat_pictures import heat_pictures
-    from ..api.images import shown_name
-    from ..api.omissions import Omissions
+    from ..api.images import Omissions, shown_name
     from ..runs.open import open_changed
     from ..runs.predict import image_files
     from ..runs.predict import predict as answers

@@ -18,8 +18,7 @@ import torch
 
 from ..analysis.heat_pictures import HeatPictures
 from ..api.data import DataInfo, Image, Split
-from ..api.images import UnreadableImageError, fit_image, is_image_name, read_image
-from ..api.omissions import Omissions
+from ..api.images import Omissions, UnreadableImageError, fit_image, is_image_name, read_image
 from ..errors import UserError
 from ..input.pipeline import Pipeline
 from ..training.build import Network

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from ..api.figures import INK, house_style, new_figure, shorten
+from ..api.figures import INK, house_style, new_figure
+from ..api.text import shorten
 from ..console import Console
 from ..errors import shown
 from ..recipe.load import load_recipe
