@@ -104,7 +104,7 @@ def load_chain(
     run: Path | None = None,
 ) -> Source:
     """Read the recipe `path` and all that it extends; `read_source` lays the overrides over it."""
-    values, places, anchored = read_yaml(path)
+    values, places, anchored, _ = read_yaml(path)
     source, run = Source(path, values, places, anchored=anchored), run_around(path) or run
     changes, problems = _take_changes(source)
     named = source.values.pop("plugins", [])

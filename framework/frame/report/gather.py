@@ -12,7 +12,7 @@ from ..rundir.history import checked_lines
 from ..rundir.jsonfile import read_json
 from ..rundir.record import Record
 from .images import Answers, browsable, inline_picture
-from .recipe import annotated
+from .recipe import annotated, read_recipe, without_secrets
 from .shapes import Damaged, Data, Environment, Finding, Result, metric_names
 from .thinning import ROWS, evenly, thinned, thinning_note
 
@@ -25,7 +25,9 @@ CLICKABLE = 30
 
 
 def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
-    """Return everything that the page shows. A file that is missing is left out; so is a damaged one, and named.
+    """Return everything that the page shows, without the recipe's secrets.
+
+    A file that is missing is left out; so is a damaged one, and named.
 
     state: the run's, where it is not yet the one of run.json. Raises UserError where that is damaged: without it there
     is nothing to say.
@@ -43,7 +45,8 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
     answers = damaged.without(None, Answers.read, folder)
     images, left_out = browsable(folder, results, answers, damaged)
     figures = [figure for result in results for figure in result["figures"]]
-    return {
+    recipe = damaged.without(None, read_recipe, folder.recipe)
+    page = {
         "record": record,
         "folder": str(folder.path.resolve()),
         "done": len(epochs),
@@ -54,7 +57,7 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
         "columns": metric_names(epochs),
         "last_step": lines[-1]["step"] if lines else 0,
         "lr_finding": damaged.without(None, _read, folder.lr_finding, Finding),
-        "recipe": damaged.without([], annotated, folder.recipe, record.get("recipe", {})),
+        "recipe": annotated(recipe, record.get("recipe", {})) if recipe else [],
         "environment": damaged.without(None, _read, folder.environment, Environment),
         "results": results,
         "answers": answers,
@@ -69,6 +72,7 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
         },
         "damaged": damaged,
     }
+    return without_secrets(recipe, page) if recipe else page
 
 
 def _read(path: Path, shape: Any) -> Any:

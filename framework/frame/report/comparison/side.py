@@ -80,7 +80,7 @@ def _epochs(folder: RunDir) -> list[dict[str, Any]]:
 def _recipe(folder: RunDir) -> dict[str, Any]:
     if not folder.recipe.is_file():
         return {}
-    values = hide_settings(read_yaml(folder.recipe)[0], known_secrets(), fingerprint)
+    values = hide_settings(read_yaml(folder.recipe).values, known_secrets(), fingerprint)
     return {dotted(key): value for key, value in leaves(values, _is_one) if value not in ({}, [])}
 
 
