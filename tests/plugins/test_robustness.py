@@ -122,8 +122,8 @@ def test_accuracy_falls_where_the_model_is_weak_and_nowhere_else(channels):
 def test_a_seeded_subset_of_the_test_set_is_corrupted_and_answered_in_batches():
     run = make_run(test=random_split(600), train=random_split(10), mistakes=0)
     seen = []
-    answer = run.answer
-    run = replace(run, answer=lambda pixels: seen.append(len(pixels)) or answer(pixels))
+    logits = run.logits
+    run = replace(run, logits=lambda pixels: seen.append(len(pixels)) or logits(pixels))
     settings = {"corruptions": ("gaussian_noise", "jpeg"), "severities": (2,)}
     first = Robustness(images=300, **settings).build(run)
     assert seen == [250] * 3 + [50] * 3

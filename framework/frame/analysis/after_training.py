@@ -71,7 +71,7 @@ def analysis_run(
         evaluation_inputs=parts.test.inputs,
         evaluation_pixels=parts.test.pixels,
         training_pixels=parts.training.pixels,
-        answer=answers(model, parts),
+        logits=logits_of(model, parts),
     )
 
 
@@ -91,17 +91,17 @@ def history(folder: RunDir) -> RunHistory:
     )
 
 
-def answers(model: nn.Module, parts: Parts) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function of `AnalysisRun.answer`: pixels (N, H, W, C) uint8 -> logits (N, classes) float32."""
+def logits_of(model: nn.Module, parts: Parts) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function of `AnalysisRun.logits`: pixels (N, H, W, C) uint8 -> logits (N, classes) float32."""
     pipeline, backend = parts.test, parts.backend
 
     @torch.inference_mode()
-    def answer(pixels: np.ndarray) -> np.ndarray:
-        logits = []
+    def logits(pixels: np.ndarray) -> np.ndarray:
+        found = []
         for part in torch.split(torch.from_numpy(pixels), pipeline.batch_size):
             images = part.to(backend.device).permute(0, 3, 1, 2)  # (N, C, H, W)
             with backend.autocast():
-                logits.append(parts.answer(model, backend.order(pipeline.normalize(images))).float().cpu())
-        return torch.cat(logits).numpy()
+                found.append(parts.answer(model, backend.order(pipeline.normalize(images))).float().cpu())
+        return torch.cat(found).numpy()
 
-    return answer
+    return logits

@@ -55,7 +55,7 @@ def analyze(
     """
     failed = 0
     hidden = withheld()
-    closed = replace(run, model=hidden, answer=hidden)
+    closed = replace(run, model=hidden, logits=hidden)
     for order, (name, named) in enumerate(unique_names(analyzers)):
         if only is not None and name not in only:
             continue

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from .completion import complete_override, complete_recipe, complete_run
-from .devices import DEVICES, is_first, launch, must_launch
+from .devices import DEVICES, is_main_process, launch, must_launch
 
 if TYPE_CHECKING:
     from ..console import Console
@@ -58,14 +58,14 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], **optio
     from ..compute.interrupts import Interrupted
     from ..console import Console
 
-    console = Console(quiet=not is_first())
-    for warning in loaded.warnings if is_first() else ():
+    console = Console(quiet=not is_main_process())
+    for warning in loaded.warnings if is_main_process() else ():
         console.warn(str(warning))
     try:
         if options["dry_run"]:
-            from ..runs.dry_run import dry_run as rehearse
+            from ..runs.dry_run import dry_run
 
-            rehearse(loaded, console)
+            dry_run(loaded, console)
         else:
             _train(loaded, options, console)
     except Interrupted as stop:
@@ -77,11 +77,11 @@ def _train(loaded: Loaded, options: RunOptions, console: Console) -> None:
     from ..compute.relaunch import begun
     from ..rundir.new import NewRun
     from ..runs.start import repeat_runs, start
-    from ..runs.start import resume as go_on
+    from ..runs.start import resume as resume_run
 
     out, times = options["out"], options["repeat"]
     if times == 1 and (earlier := begun(out, loaded.recipe.name)):
-        go_on(earlier.path, console, trust=options["trust"])
+        resume_run(earlier.path, console, trust=options["trust"])
         return
     with joined(loaded.recipe.train.device) as world:
         if times > 1:
@@ -114,10 +114,10 @@ def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, dev
 
     from ..compute.interrupts import Interrupted
     from ..console import Console
-    from ..runs.start import resume as go_on
+    from ..runs.start import resume as resume_run
 
-    console = Console(quiet=not is_first())
+    console = Console(quiet=not is_main_process())
     try:
-        go_on(run, console, overrides, trust=trust)
+        resume_run(run, console, overrides, trust=trust)
     except Interrupted as stop:
         context.exit(say_how_to_go_on(stop, console))

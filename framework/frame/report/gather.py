@@ -11,7 +11,7 @@ from ..rundir.folder import RunDir
 from ..rundir.history import checked_lines
 from ..rundir.jsonfile import read_json
 from ..rundir.record import Record
-from .images import Answers, browsable, inline_picture
+from .images import SavedPredictions, browsable, inline_picture
 from .recipe import annotated, read_recipe, without_secrets
 from .shapes import Damaged, Data, Environment, Finding, Result, metric_names
 from .thinning import ROWS, evenly, thinned, thinning_note
@@ -42,8 +42,8 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
     timing = damaged.without([], checked_lines, folder.timing)
     seconds = {line["epoch"]: line["seconds"] for line in timing if "seconds" in line}
     results = _results(folder, damaged)
-    answers = damaged.without(None, Answers.read, folder)
-    images, left_out = browsable(folder, results, answers, damaged)
+    predictions = damaged.without(None, SavedPredictions.read, folder)
+    images, left_out = browsable(folder, results, predictions, damaged)
     figures = [figure for result in results for figure in result["figures"]]
     recipe = damaged.without(None, read_recipe, folder.recipe)
     page = {
@@ -60,15 +60,15 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
         "recipe": annotated(recipe, record.get("recipe", {})) if recipe else [],
         "environment": damaged.without(None, _read, folder.environment, Environment),
         "results": results,
-        "answers": answers,
+        "predictions": predictions,
         "left_out": left_out,
         "omissions": damaged.without({}, _read, folder.data_info, Data),
-        "untested": without_images(answers.targets, answers.classes) if answers else [],
+        "untested": without_images(predictions.targets, predictions.classes) if predictions else [],
         "galleries": {result["name"]: result["title"] for result in results if result["images"]},
         "data": {
             "charts": {figure["id"]: figure for figure in figures if figure["kind"] == "chart"},
             "images": images,
-            "classes": answers.classes if answers else [],
+            "classes": predictions.classes if predictions else [],
         },
         "damaged": damaged,
     }

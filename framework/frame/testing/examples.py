@@ -121,7 +121,7 @@ def analysis_run(
         return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
 
     @torch.no_grad()
-    def answer(images: np.ndarray) -> np.ndarray:
+    def logits(images: np.ndarray) -> np.ndarray:
         return network(prepared(images)).numpy()
 
     run = AnalysisRun(
@@ -139,7 +139,7 @@ def analysis_run(
         evaluation_inputs=lambda indices: prepared(pixels(indices)),
         evaluation_pixels=pixels,
         training_pixels=lambda indices, _: np.stack([train.images[i] for i in indices])[:, :, ::-1],
-        answer=answer,
+        logits=logits,
     )
     return replace(run, **changes)
 

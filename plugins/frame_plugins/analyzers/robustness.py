@@ -187,10 +187,10 @@ def measure(
     for part in np.split(chosen, range(BATCH, len(chosen), BATCH)):
         indices = part.tolist()
         pixels = np.ascontiguousarray(run.evaluation_pixels(indices))  # (N, H, W, C) uint8
-        predicted[0].append(run.answer(pixels).argmax(axis=1))
+        predicted[0].append(run.logits(pixels).argmax(axis=1))
         for corrupt, found in zip(corrupters, predicted[1:], strict=True):
             images = np.stack([corrupt(image, index) for image, index in zip(pixels, indices, strict=True)])
-            found.append(run.answer(images).argmax(axis=1))
+            found.append(run.logits(images).argmax(axis=1))
     targets = run.data.test.targets[chosen]
     clean, *rest = (float(accuracy_score(targets, np.concatenate(found))) for found in predicted)
     accuracies: Accuracies = {corrupt.name: {} for corrupt in corrupters}
