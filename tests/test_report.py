@@ -239,10 +239,10 @@ def test_images_that_do_not_fit_are_left_out_and_counted(run, monkeypatch):
     folder = RunDir(run)
     results = [json.loads(path.read_text()) | {"name": path.parent.name} for path in run.glob("analysis/*/result.json")]
     results = [{"images": []} | result for result in results]
-    every, none_left_out = images.browsable(folder, results, images.Answers.read(folder), Damaged())
+    every, none_left_out = images.browsable(folder, results, images.SavedPredictions.read(folder), Damaged())
     assert none_left_out == 0
     monkeypatch.setattr(images, "BUDGET", 30_000)
-    some, left_out = images.browsable(folder, results, images.Answers.read(folder), Damaged())
+    some, left_out = images.browsable(folder, results, images.SavedPredictions.read(folder), Damaged())
     assert 0 < len(some) < len(every)
     assert left_out > 0
     assert some[0]["heats"]  # those with activation maps come first

@@ -10,7 +10,6 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from .errors import FrameError
 from .rundir.files import open_to_append
 from .secrets import printable
 
@@ -36,11 +35,6 @@ class Console:
         text = printable(text)
         self.err.print(Text(f"warning: {text}", "yellow"))
         self._log(f"warning: {text}")
-
-    def error(self, error: FrameError | str) -> None:
-        for line in printable(str(error)).splitlines():
-            self.err.print(Text.assemble(("error: ", "bold red"), line))
-            self._log(f"error: {line}")
 
     def _log(self, text: str) -> None:
         if self.log:

@@ -12,7 +12,7 @@ from frame import Split, UserError
 from frame.compute.device import Backend
 from frame.compute.randomness import Draws, epoch_order, sample_rng
 from frame.input.pipeline import Normalize, Pipeline, scale
-from frame.input.resident import hold, settle
+from frame.input.resident import to_device, to_device_if_it_fits
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
@@ -128,7 +128,7 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 def test_images_that_stay_on_the_device_are_the_same(device):
     expected = pipeline(batches=[noise])
     resident = pipeline(batches=[noise])
-    vars(resident)["resident"] = hold(SPLIT, torch.device(device))
+    vars(resident)["resident"] = to_device(SPLIT, torch.device(device))
     for name in ("images", "targets"):
         assert getattr(resident.resident, name).device.type == device
     for batches in (lambda one: one.training(2, 6, 1), lambda one: one.evaluation()):
@@ -139,10 +139,10 @@ def test_images_that_stay_on_the_device_are_the_same(device):
 def test_images_that_take_more_than_half_of_a_devices_memory_are_sent_batch_by_batch(monkeypatch):
     monkeypatch.setattr("frame.input.resident.free_memory", lambda device: 2**31)
     large = Split(np.broadcast_to(IMAGES[:1], (2**24, 6, 5, 3)), SPLIT.targets)  # 1.4 GiB, were it written out
-    assert settle(large, torch.device("cuda"), must=False) is None
+    assert to_device_if_it_fits(large, torch.device("cuda"), must=False) is None
     message = "the images take 1.41 GiB, more than half of the 2.00 GiB free on cuda; take auto"
     with pytest.raises(UserError, match=message):
-        settle(large, torch.device("cuda"), must=True)
+        to_device_if_it_fits(large, torch.device("cuda"), must=True)
 
 
 def test_the_global_generator_is_not_touched():

@@ -12,7 +12,7 @@ import torch
 from frame import LRFinding, best_of, better, mode_of
 from frame.rundir.folder import RunDir, write_json
 from frame.rundir.history import Line, append_line, read_lines
-from frame.sweep.record import Epochs, Trial, open_sweep, told
+from frame.sweep.record import Epochs, Trial, open_sweep, reported
 from frame.sweep.search import Search
 from frame.sweep.spec import load_sweep
 from frame.sweep.tuning import threads
@@ -175,8 +175,8 @@ def test_a_value_that_an_earlier_version_wrote_as_nan_is_none():
 
 
 def test_tune_is_told_the_worst_for_what_is_no_number(sweep):
-    assert [told(value, "max") for value in (0.5, *NONE)] == [0.5, *[-1e300] * 4]
-    assert [told(value, "min") for value in (0.5, *NONE)] == [0.5, *[1e300] * 4]
+    assert [reported(value, "max") for value in (0.5, *NONE)] == [0.5, *[-1e300] * 4]
+    assert [reported(value, "min") for value in (0.5, *NONE)] == [0.5, *[1e300] * 4]
 
 
 def test_the_epochs_of_a_file_that_grows_are_read_once_and_anew_where_it_was_cut(tmp_path):

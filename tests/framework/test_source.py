@@ -47,7 +47,7 @@ def write(tmp_path, monkeypatch):
 def values(path, *overrides):
     """Read a recipe whose sections have no keys of the host's own."""
     source = read_source(path, overrides, {"data": frozenset({"batch_size"})}, lambda name, base: base / name)
-    source.settle()
+    source.resolve_interpolations()
     return source.values
 
 
@@ -356,7 +356,7 @@ train: {epochs: 1, device: "${train.precision}"}
     def test_an_escaped_one_is_text(self, write):
         text = "a: \\${data.batch_size}\nb: \\\\${data.batch_size}\n"
         source = read_source(write(r=text), (), {}, lambda name, base: base / name)
-        source.settle(lambda written: {("data", "batch_size"): 128})
+        source.resolve_interpolations(lambda written: {("data", "batch_size"): 128})
         assert source.values == {"a": "${data.batch_size}", "b": "\\128"}
         assert source.reached == {("b",): (("data", "batch_size"),)}
 
@@ -364,7 +364,7 @@ train: {epochs: 1, device: "${train.precision}"}
         source = read_source(
             write(r="a: ${s}\nb: ${s.y}\ns: {x: '${s.y}'}\ndefaults: 3\n"), (), {}, lambda name, base: base / name
         )
-        source.settle(lambda written: {("s", "y"): "${z}"})
+        source.resolve_interpolations(lambda written: {("s", "y"): "${z}"})
         assert source.values == {"a": {"x": "${z}"}, "b": "${z}", "s": {"x": "${z}"}, "defaults": 3}
 
     def test_dead_ends_know_the_defaults(self, write):

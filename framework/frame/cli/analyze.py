@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .completion import complete_analyzer
-from .evaluate import DEVICE, on
+from .evaluate import DEVICE, device_override
 from .run import RUN, TRUST
 
 
@@ -27,4 +27,4 @@ def analyze(context: click.Context, run: Path, analyzers: tuple[str, ...], *, de
     from ..console import Console
     from ..runs.analyze_again import reanalyze
 
-    context.exit(1 if reanalyze(run, analyzers, Console(), on(device), trust=trust) else 0)
+    context.exit(1 if reanalyze(run, analyzers, Console(), device_override(device), trust=trust) else 0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .completion import complete_run
-from .text import echo, say, table
+from .text import echo, say, table, warn
 
 if TYPE_CHECKING:
     from ..report.comparison import Comparison
@@ -36,7 +36,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
 
     comparison = compare_runs([open_run(run) for run in runs])
     for what in comparison.damaged:
-        echo(f"warning: left out: {what}", err=True)
+        warn(f"left out: {what}")
     if html:
         _write(html, comparison)
     if as_json:

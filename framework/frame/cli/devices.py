@@ -21,7 +21,7 @@ SHUTDOWN_S = 120
 """How long processes that were asked to stop may take to save the run."""
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that speaks: rank 0, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .run import OVERRIDES, RUN, TRUST
-from .text import echo
+from .text import echo, warn
 
 DEVICE = click.option("--device", metavar="NAME", help="Compute on cpu, mps, cuda or cuda:N, not where the run did.")
 
@@ -30,15 +30,16 @@ def evaluate(run: Path, overrides: tuple[str, ...], *, as_json: bool, device: st
     from ..runs.open import open_changed, refuse_others
 
     refuse_others(overrides, "data.")
-    found = measure(open_changed(run, [*overrides, *on(device)], trust=trust), lambda text: echo(text, err=True))
+    opened = open_changed(run, [*overrides, *device_override(device)], trust=trust)
+    found = measure(opened, lambda text: echo(text, err=True))
     if found["lacks"]:
-        echo(f"warning: no test image of {named(found['lacks'])}: the result says nothing of them", err=True)
+        warn(f"no test image of {named(found['lacks'])}: the result says nothing of them")
     if as_json:
         echo(to_json({"run": str(run), **found}))
     else:
         echo(f"{found['images']:,} test images  loss {found['loss']:.4f}  accuracy {found['accuracy']:.2%}")
 
 
-def on(device: str | None) -> list[str]:
+def device_override(device: str | None) -> list[str]:
     """Return the override that chooses the device, if one was given."""
     return [f"train.device={device}"] if device else []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .run import OVERRIDES, RECIPE, TRUST
-from .text import echo
+from .text import echo, warn
 
 if TYPE_CHECKING:
     from ..nested import Key
@@ -35,7 +35,7 @@ def explain(recipe: str, overrides: tuple[str, ...], *, as_json: bool, trust: bo
 
     loaded = load_recipe(recipe, overrides, trust=trust)
     for warning in [*loaded.warnings, *loaded.plugins.errors]:
-        echo(f"warning: {warning}", err=True)
+        warn(warning)
     values = origins(loaded.recipe, loaded.source)
     if as_json:
         echo(json.dumps([_as_object(value) for value in values.values()], indent=1, ensure_ascii=False))

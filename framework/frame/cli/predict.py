@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from ..rundir.jsonfile import to_json
-from .evaluate import DEVICE, on
+from .evaluate import DEVICE, device_override
 from .run import RUN, TRUST
 from .text import echo
 
 if TYPE_CHECKING:
-    from ..runs.predict import Answer
+    from ..runs.predict import Prediction
 
 
 class PredictOptions(TypedDict):
@@ -51,7 +51,7 @@ def predict(context: click.Context, run: Path, images: tuple[str, ...], **option
     from ..api.images import Omissions, shown_name
     from ..runs.open import open_changed
     from ..runs.predict import image_files
-    from ..runs.predict import predict as answers
+    from ..runs.predict import predict as predictions
 
     skipped = 0
 
@@ -61,15 +61,15 @@ def predict(context: click.Context, run: Path, images: tuple[str, ...], **option
         echo(f"skipped: {shown_name(name)}: {reason}", err=True)
 
     form, cam = options["form"], options["cam"]
-    opened = open_changed(run, on(options["device"]), trust=options["trust"])
+    opened = open_changed(run, device_override(options["device"]), trust=options["trust"])
     pictures = heat_pictures(opened.loaded, cam) if cam else None
     top = min(options["top"], opened.info.num_classes)
     left_out = Omissions()
     files = image_files(images, map(os.fsdecode, sys.stdin.buffer), unread, left_out)
     if form == "csv":
         echo(_csv("file", *(f"{what}_{place}" for place in range(1, top + 1) for what in ("class", "probability"))))
-    for answer in answers(opened, files, top, unread, pictures):
-        echo(_line(answer, form))
+    for prediction in predictions(opened, files, top, unread, pictures):
+        echo(_line(prediction, form))
     for omission in left_out.found():
         echo(f"left out: {omission}", err=True)
     if skipped:
@@ -77,15 +77,17 @@ def predict(context: click.Context, run: Path, images: tuple[str, ...], **option
         context.exit(1)
 
 
-def _line(answer: Answer, form: str | None) -> str:
+def _line(prediction: Prediction, form: str | None) -> str:
     from ..api.images import shown_name
 
     if form == "json":
-        top = [{"class": name, "probability": probability} for name, probability in answer.top]
-        return to_json({"file": answer.file, "top": top})
+        top = [{"class": name, "probability": probability} for name, probability in prediction.top]
+        return to_json({"file": prediction.file, "top": top})
     if form == "csv":
-        return _csv(answer.file, *(value for pair in answer.top for value in pair))
-    return f"{shown_name(answer.file)}  " + "  ".join(f"{name} {probability:.2%}" for name, probability in answer.top)
+        return _csv(prediction.file, *(value for pair in prediction.top for value in pair))
+    return f"{shown_name(prediction.file)}  " + "  ".join(
+        f"{name} {probability:.2%}" for name, probability in prediction.top
+    )
 
 
 def _csv(*cells: object) -> str:

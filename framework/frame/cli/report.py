@@ -9,7 +9,7 @@ import click
 
 from .completion import complete_run
 from .run import TRUST
-from .text import echo
+from .text import echo, warn
 
 if TYPE_CHECKING:
     from ..rundir.folder import RunDir
@@ -38,7 +38,7 @@ def _write(folder: RunDir) -> str:
     from ..report import write_report
 
     for what in write_report(folder):
-        echo(f"warning: left out of the report: {what}", err=True)
+        warn(f"left out of the report: {what}")
     echo(folder.report)
     return folder.report.resolve().as_uri()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from .completion import complete_override, complete_recipe, complete_run
-from .devices import DEVICES, is_first, launch, must_launch
+from .devices import DEVICES, is_main_process, launch, must_launch
 
 if TYPE_CHECKING:
     from ..console import Console
@@ -61,17 +61,17 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], **optio
     from ..rundir.new import NewRun
     from ..runs.dry_run import dry_run
     from ..runs.repeat import repeat_runs
-    from ..runs.resume import resume as go_on
+    from ..runs.resume import resume as resume_run
     from ..runs.start import start
 
-    console, out, times = Console(quiet=not is_first()), options["out"], options["repeat"]
-    for warning in loaded.warnings if is_first() else ():
+    console, out, times = Console(quiet=not is_main_process()), options["out"], options["repeat"]
+    for warning in loaded.warnings if is_main_process() else ():
         console.warn(str(warning))
     try:
         if options["dry_run"]:
             dry_run(loaded, console)
         elif times == 1 and (earlier := begun(out, loaded.recipe.name)):
-            go_on(earlier.path, console, trust=options["trust"])
+            resume_run(earlier.path, console, trust=options["trust"])
         else:
             with joined(loaded.recipe.train.device) as world:
                 if times > 1:
@@ -106,10 +106,10 @@ def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, dev
 
     from ..compute.interrupts import Interrupted
     from ..console import Console
-    from ..runs.resume import resume as go_on
+    from ..runs.resume import resume as resume_run
 
-    console = Console(quiet=not is_first())
+    console = Console(quiet=not is_main_process())
     try:
-        go_on(run, console, overrides, trust=trust)
+        resume_run(run, console, overrides, trust=trust)
     except Interrupted as stop:
         context.exit(say_how_to_go_on(stop, console))

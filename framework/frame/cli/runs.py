@@ -11,7 +11,7 @@ import click
 
 from ..errors import UserError, shown
 from .completion import complete_run
-from .text import echo, table
+from .text import echo, table, warn
 
 if TYPE_CHECKING:
     from ..rundir.inventory import Entry
@@ -60,7 +60,7 @@ def list_command(folder: Path, *, as_json: bool) -> None:
         echo(line)
     for entry in entries:
         if entry.problem:
-            echo(f"warning: {entry.problem}", err=True)
+            warn(entry.problem)
 
 
 def _row(entry: Entry) -> list[str]:

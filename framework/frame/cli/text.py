@@ -28,6 +28,11 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True, **style: Any)
     click.echo(click.style(said, **style) if style else said, err=err, nl=nl)  # a style ends with a code of its own
 
 
+def warn(text: object) -> None:
+    """Print a warning to standard error, as a run's console does."""
+    echo(f"warning: {text}", err=True, fg="yellow")
+
+
 def summary(component: type) -> str:
     """Return the first line of a component's docstring."""
     return (inspect.getdoc(component) or "").partition("\n")[0]

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from .completion import complete_override, complete_recipe
 from .run import TRUST
-from .text import echo
+from .text import echo, warn
 
 if TYPE_CHECKING:
     from ..errors import Problem
@@ -51,7 +51,7 @@ def validate(context: click.Context, recipe: tuple[str, ...], *, as_json: bool, 
         echo(json.dumps(found, indent=1, ensure_ascii=False))
         context.exit(UserError.exit_code if errors else 0)
     for warning in dict.fromkeys(str(problem) for one in checked for problem in one.warnings):
-        echo(f"warning: {warning}", err=True)
+        warn(warning)
     for one in checked:
         if not one.errors:
             echo(f"{one.recipe}: ok")

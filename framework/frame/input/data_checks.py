@@ -11,7 +11,7 @@ NAMED = 5
 """Images or classes that a message names; of more there is a count."""
 
 
-def parts_of(data: DataSplits) -> Iterator[tuple[str, Split]]:
+def splits_of(data: DataSplits) -> Iterator[tuple[str, Split]]:
     """Yield the dataset's parts, each with what it is called in a sentence."""
     yield "training", data.train
     if data.validation:
@@ -24,7 +24,7 @@ def check_as_promised(data: DataSplits, use: str) -> None:
     if not data.classes:
         raise UserError(f"data: '{use}' has no classes; there is nothing to tell apart")
     problems = []
-    for part, split in parts_of(data):
+    for part, split in splits_of(data):
         images, sources = len(split.images), len(split.sources)
         if images != len(split):
             problems.append(f"its {part} part has {images} images and {len(split)} targets: it needs one an image")
@@ -37,7 +37,7 @@ def check_as_promised(data: DataSplits, use: str) -> None:
 def refuse_unread(data: DataSplits, *, skip: bool) -> None:
     """Raise UserError for images that cannot be read. skip: training images may be left out, if some are left."""
     problems: list[str] = []
-    for part, split in parts_of(data):
+    for part, split in splits_of(data):
         count = len(split.unread)
         if not count or (skip and part == "training" and count < len(split)):
             continue
@@ -54,7 +54,7 @@ def refuse_unread(data: DataSplits, *, skip: bool) -> None:
 
 def lacking(data: DataSplits) -> Iterator[str]:
     """Yield, for each part that has no image of some class, a line that names these."""
-    for part, split in parts_of(data):
+    for part, split in splits_of(data):
         if names := without_images(split.targets, data.classes):
             yield f"no {part} image of {named(names)}"
 

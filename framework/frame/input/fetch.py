@@ -46,7 +46,7 @@ class Fetched:
         return replace(self, images=next(pinned), targets=next(pinned))
 
 
-def sort_out(indices: Indices, unread: Mapping[int, str]) -> tuple[Indices, tuple[Unread, ...]]:
+def without_unread(indices: Indices, unread: Mapping[int, str]) -> tuple[Indices, tuple[Unread, ...]]:
     """Return the numbers of a batch's images without those that are known not to be readable, and these."""
     if not unread:
         return indices, ()
@@ -74,7 +74,7 @@ class Fetch:
     def read(self, indices: Indices) -> Fetched:
         """Return the images. Raises whatever a transform raises; an image that cannot be read is left out."""
         if not self.transforms and isinstance(self.split.images, np.ndarray):
-            left, lost = sort_out(indices, self.split.unread)
+            left, lost = without_unread(indices, self.split.unread)
             return Fetched(self.split.images[left], self.split.targets[left], left, lost)
         images, read, unread = [], [], []
         for index in indices.tolist():

@@ -18,7 +18,7 @@ from ..compute.distributed import ALONE, World
 from ..compute.randomness import Draws, Indices, epoch_order
 from ..errors import RunFailed
 from .fetch import Fetch, Fetched, SampleFunction, Unread
-from .resident import Resident, settle
+from .resident import Resident, to_device_if_it_fits
 from .workers import Workers
 
 MEND = "Put it right, then run or resume; results over fewer images do not compare, so that none is left out"
@@ -150,7 +150,9 @@ class Pipeline:
     @cached_property
     def resident(self) -> Resident | None:
         """The split on its accelerator, if it can be there. Raises UserError if it must and cannot."""
-        return settle(self.split, self.backend.device, must=self.mode == "device") if self.gathers else None
+        return (
+            to_device_if_it_fits(self.split, self.backend.device, must=self.mode == "device") if self.gathers else None
+        )
 
     @cached_property
     def _fetch(self) -> Callable[[int], Fetch]:

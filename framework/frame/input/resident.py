@@ -12,7 +12,7 @@ from torch import Tensor
 from ..api.data import Split
 from ..compute.randomness import Indices
 from ..errors import UserError
-from .fetch import Fetched, sort_out
+from .fetch import Fetched, without_unread
 
 SHARE = 0.5
 """Of the device's free memory that images may take; the rest is for the model and its activations."""
@@ -31,12 +31,12 @@ class Resident:
     unread: Mapping[int, str] = field(default_factory=dict)
 
     def __getitem__(self, indices: Indices) -> Fetched:
-        indices, lost = sort_out(indices, self.unread)
+        indices, lost = without_unread(indices, self.unread)
         at = torch.from_numpy(indices).to(self.images.device, non_blocking=True)
         return Fetched(self.images.index_select(0, at), self.targets.index_select(0, at), indices, lost)
 
 
-def settle(split: Split, device: torch.device, *, must: bool) -> Resident | None:
+def to_device_if_it_fits(split: Split, device: torch.device, *, must: bool) -> Resident | None:
     """Move a split, whose images are one array, to an accelerator that has room. None on the CPU: it is there already.
 
     Raises UserError if it `must` go there and there is no room.
@@ -45,14 +45,14 @@ def settle(split: Split, device: torch.device, *, must: bool) -> Resident | None
         return None
     size, free = np.asarray(split.images).nbytes, free_memory(device)
     if size <= SHARE * free:
-        return hold(split, device)
+        return to_device(split, device)
     if must:
         message = f"the images take {size / GIB:.2f} GiB, more than half of the {free / GIB:.2f} GiB free on {device}"
         raise UserError(f"data.pipeline: device: {message}; take auto")
     return None
 
 
-def hold(split: Split, device: torch.device) -> Resident:
+def to_device(split: Split, device: torch.device) -> Resident:
     """Move a split to a device."""
     images = torch.from_numpy(np.asarray(split.images))
     return Resident(images.to(device), torch.from_numpy(split.targets).to(device), split.unread)

@@ -12,29 +12,29 @@ from torch.utils.data import DataLoader
 from ..compute.randomness import Indices
 from .fetch import Fetch, Fetched
 
-Asked = tuple[int, Indices]  # epoch, numbers of the images
+Request = tuple[int, Indices]  # epoch, numbers of the images
 
 
 class Workers:
-    """`count` processes, started when they are first asked. pinned: hand batches over in pinned memory."""
+    """`count` processes, started at the first batch. pinned: hand batches over in pinned memory."""
 
     def __init__(self, fetch: Callable[[int], Fetch], count: int, *, pinned: bool) -> None:
-        self._asked: list[Asked] = []
+        self._requests: list[Request] = []
         self._loader: DataLoader[Any] = DataLoader(
             _AnyEpoch(fetch),  # type: ignore[arg-type]  # any object with __getitem__ serves
-            sampler=self._asked,
+            sampler=self._requests,
             batch_size=None,
             num_workers=count,
             collate_fn=_as_it_is,  # type: ignore[arg-type]
             pin_memory=pinned,
             persistent_workers=True,
             generator=torch.Generator(),  # without one of its own the loader would draw from torch's global one
-            worker_init_fn=_obey_the_loader,
+            worker_init_fn=_init_worker,
         )
 
     def read(self, epoch: int, parts: list[Indices]) -> Iterator[Fetched | Exception]:
         """Yield the batches of these images, in order. What an earlier call has not yielded yet is dropped."""
-        self._asked[:] = [(epoch, indices) for indices in parts]
+        self._requests[:] = [(epoch, indices) for indices in parts]
         return iter(self._loader)
 
 
@@ -44,8 +44,8 @@ class _AnyEpoch:
     def __init__(self, fetch: Callable[[int], Fetch]) -> None:
         self.fetch = fetch
 
-    def __getitem__(self, asked: Asked) -> Fetched | Exception:
-        epoch, indices = asked
+    def __getitem__(self, request: Request) -> Fetched | Exception:
+        epoch, indices = request
         return self.fetch(epoch)[indices]
 
 
@@ -53,7 +53,7 @@ def _as_it_is(batch: Fetched | Exception) -> Fetched | Exception:
     return batch
 
 
-def _obey_the_loader(_worker: int) -> None:
+def _init_worker(_worker: int) -> None:
     """Leave Ctrl-C to the training process, and end at the loader's SIGTERM: a worker inherits other handlers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

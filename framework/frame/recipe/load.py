@@ -66,7 +66,7 @@ def read_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False
 
     source = read_source(find(name, Path()), overrides, {"data": DATA_KEYS}, find)
     plugins = with_named(plugins, source, trust=trust)
-    source.settle(lambda written: defaults_of(written, plugins, source.path))
+    source.resolve_interpolations(lambda written: defaults_of(written, plugins, source.path))
     return source, plugins
 
 

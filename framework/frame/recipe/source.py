@@ -54,7 +54,7 @@ class Source:
         """Return what a component found in its settings, which stand under `key`: with its whole key and its place."""
         return self.problem((*key, *undotted(found.key)), found.message, found.level)
 
-    def settle(self, defaults: Defaults = no_defaults) -> None:
+    def resolve_interpolations(self, defaults: Defaults = no_defaults) -> None:
         """Put what each `${...}` leads to in its place. Raises UserError that says of every dead end where it leads."""
         try:
             self.values, self.reached = interpolate(self.values, defaults)
@@ -81,7 +81,7 @@ class Change:
 
 
 def read_source(path: Path, overrides: Sequence[str], own_keys: OwnKeys, find: Callable[[str, Path], Path]) -> Source:
-    """Read the recipe `path` and all that it extends, and lay the overrides over it; `settle` resolves its `${...}`.
+    """Read the recipe `path` and all that it extends, and lay the overrides over it; its `${...}` stay as they are.
 
     find: (name under `extends`, folder of the recipe) -> file. Raises UserError.
     """
@@ -104,7 +104,7 @@ def load_chain(
     run: Path | None = None,
 ) -> Source:
     """Read the recipe `path` and all that it extends; `read_source` lays the overrides over it."""
-    values, places, anchored = read_yaml(path)
+    values, places, anchored, _ = read_yaml(path)
     source, run = Source(path, values, places, anchored=anchored), run_around(path) or run
     changes, problems = _take_changes(source)
     named = source.values.pop("plugins", [])

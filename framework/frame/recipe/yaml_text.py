@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from omegaconf import OmegaConf
@@ -69,11 +69,19 @@ ANCHORS = "x-"
 RECIPE = "a recipe has data, model, loss, optimizer, train"
 
 
-def read_yaml(path: Path, holds: str = RECIPE) -> tuple[dict[str, Any], dict[Key, Place], frozenset[str]]:
-    """Return a file's values, interpolations unresolved, the place of each key, and the keys at its top with anchors.
+class YamlFile(NamedTuple):
+    """What a file says: values, interpolations unresolved, the place of each key, the keys at its top with anchors."""
 
-    Those that begin with `x-` are left out. holds: what an empty file's author is told. Raises UserError if it is no
-    settings.
+    values: dict[str, Any]
+    places: dict[Key, Place]
+    anchored: frozenset[str]
+    text: str
+
+
+def read_yaml(path: Path, holds: str = RECIPE) -> YamlFile:
+    """Read a file; keys at its top that begin with `x-` are left out.
+
+    holds: what an empty file's author is told. Raises UserError if it is no settings.
     """
     name = shown(path)
     text = _read_text(path, name)
@@ -87,7 +95,7 @@ def read_yaml(path: Path, holds: str = RECIPE) -> tuple[dict[str, Any], dict[Key
         values = _values(text, node, name)  # bounds what aliases add up to, and so comes before `_places`
         node.value = [(key, value) for key, value in node.value if not key.value.startswith(ANCHORS)]
         values = {key: value for key, value in values.items() if not key.startswith(ANCHORS)}
-        return values, dict(_places(node, name)), frozenset(composer.anchored)
+        return YamlFile(values, dict(_places(node, name)), frozenset(composer.anchored), text)
     except NOT_YAML as error:
         message, line = mistake(error, text)
         raise UserError(Problem(message, place=Place(name, line))) from error

@@ -15,7 +15,6 @@ from ..recipe.yaml_text import quoted
 from ..rundir.files import write_text
 from ..rundir.folder import RunDir
 from .gather import gather
-from .recipe import without_secrets
 
 
 def write_report(folder: RunDir, state: str | None = None) -> list[str]:
@@ -24,9 +23,9 @@ def write_report(folder: RunDir, state: str | None = None) -> list[str]:
     A run that is not finished shows what there is. state: the one that run.json is about to say. Raises UserError where
     run.json is damaged.
     """
-    shown = without_secrets(folder.recipe, gather(folder, state))
-    write_text(folder.report, render("page.html.j2", shown))
-    return list(shown["damaged"])
+    page = gather(folder, state)
+    write_text(folder.report, render("page.html.j2", page))
+    return list(page["damaged"])
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:

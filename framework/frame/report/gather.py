@@ -13,8 +13,8 @@ from ..rundir.history import checked_lines
 from ..rundir.jsonfile import read_json
 from ..rundir.record import Record
 from ..rundir.results import Result, SavedChart, SavedFigure, SavedMatrix, SavedTable
-from .images import Answers, browsable, inline_picture
-from .recipe import annotated
+from .images import SavedPredictions, browsable, inline_picture
+from .recipe import annotated, read_recipe, without_secrets
 from .shapes import Damaged, Data, Environment, Finding, metric_names
 from .thinning import ROWS, evenly, thinned
 
@@ -27,7 +27,9 @@ CLICKABLE = 30
 
 
 def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
-    """Return everything that the page shows. A file that is missing is left out; so is a damaged one, and named.
+    """Return everything that the page shows, without the recipe's secrets.
+
+    A file that is missing is left out; so is a damaged one, and named.
 
     state: the run's, where it is not yet the one of run.json. Raises UserError where that is damaged: without it there
     is nothing to say.
@@ -42,10 +44,11 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
     timing = damaged.without([], checked_lines, folder.timing)
     seconds = {line["epoch"]: line["seconds"] for line in timing if "seconds" in line}
     results = _results(folder, damaged)
-    answers = damaged.without(None, Answers.read, folder)
-    images, left_out = browsable(folder, results, answers, damaged)
+    predictions = damaged.without(None, SavedPredictions.read, folder)
+    images, left_out = browsable(folder, results, predictions, damaged)
     figures = [figure for result in results for figure in result["figures"]]
-    return {
+    recipe = damaged.without(None, read_recipe, folder.recipe)
+    page = {
         "record": record,
         "folder": str(folder.path.resolve()),
         "done": len(epochs),
@@ -56,21 +59,22 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
         "columns": metric_names(epochs),
         "last_step": lines[-1]["step"] if lines else 0,
         "lr_finding": damaged.without(None, _read, folder.lr_finding, Finding),
-        "recipe": damaged.without([], annotated, folder.recipe, record.get("recipe", {})),
+        "recipe": annotated(recipe, record.get("recipe", {})) if recipe else [],
         "environment": damaged.without(None, _read, folder.environment, Environment),
         "results": results,
-        "answers": answers,
+        "predictions": predictions,
         "left_out": left_out,
         "omissions": damaged.without({}, _read, folder.data_info, Data),
-        "untested": without_images(answers.targets, answers.classes) if answers else [],
+        "untested": without_images(predictions.targets, predictions.classes) if predictions else [],
         "galleries": {result["name"]: result["title"] for result in results if result["images"]},
         "data": {
             "charts": {figure["id"]: figure for figure in figures if figure["kind"] == "chart"},
             "images": images,
-            "classes": answers.classes if answers else [],
+            "classes": predictions.classes if predictions else [],
         },
         "damaged": damaged,
     }
+    return without_secrets(recipe, page) if recipe else page
 
 
 def _read(path: Path, shape: Any) -> Any:

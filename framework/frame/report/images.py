@@ -36,7 +36,7 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Answers:
+class SavedPredictions:
     """The saved predictions. probabilities: (N, classes); targets: (N,)."""
 
     probabilities: np.ndarray
@@ -44,7 +44,7 @@ class Answers:
     classes: list[str]
 
     @classmethod
-    def read(cls, folder: RunDir) -> Answers | None:
+    def read(cls, folder: RunDir) -> SavedPredictions | None:
         """Return what the run predicted, None if it has not come to that. Raises UserError for damaged files."""
         if not (folder.predictions.is_file() and folder.weights.is_file()):
             return None
@@ -63,7 +63,7 @@ class Answers:
 
 
 def browsable(
-    folder: RunDir, results: Sequence[Mapping[str, Any]], answers: Answers | None, notes: Damaged
+    folder: RunDir, results: Sequence[Mapping[str, Any]], predictions: SavedPredictions | None, notes: Damaged
 ) -> tuple[list[Entry], int]:
     """Return the images of all analyzers, one entry an image, as many as fit, and how many did not.
 
@@ -76,15 +76,17 @@ def browsable(
             if item["index"] not in gathered and spent > BUDGET:
                 left_out += 1
             elif name not in archives.broken:
-                spent += notes.without(0, _gather, gathered, archives, name, item, answers)
+                spent += notes.without(0, _gather, gathered, archives, name, item, predictions)
     return list(gathered.values()), left_out
 
 
-def _gather(gathered: dict[int, Entry], archives: _Archives, name: str, item: Entry, answers: Answers | None) -> int:
+def _gather(
+    gathered: dict[int, Entry], archives: _Archives, name: str, item: Entry, predictions: SavedPredictions | None
+) -> int:
     """Add an image of an analyzer, with its heat maps, to those gathered; return how many bytes that takes."""
     entry, spent = gathered.get(item["index"]), 0
     if entry is None:
-        entry = gathered[item["index"]] = _entry(item, archives.read(name, item["file"]), answers)
+        entry = gathered[item["index"]] = _entry(item, archives.read(name, item["file"]), predictions)
         spent = len(entry["src"])
     if name not in entry["in"]:
         entry["in"].append(name)
@@ -103,11 +105,11 @@ def _in_turns(results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Entry
         yield from (pair for pair in turn if pair and not pair[1]["heats"])
 
 
-def _entry(item: Entry, image: Image.Image, answers: Answers | None) -> Entry:
+def _entry(item: Entry, image: Image.Image, predictions: SavedPredictions | None) -> Entry:
     image.thumbnail((SIDE, SIDE))
     facts = {key: item[key] for key in ("index", "target", "predicted", "source")}
     facts |= {"confidence": _finite(item["confidence"]) or 0.0, "loss": _finite(item["loss"])}
-    top = answers.top(item["index"]) if answers and item["index"] < len(answers.targets) else []
+    top = predictions.top(item["index"]) if predictions and item["index"] < len(predictions.targets) else []
     small = max(image.size) <= 64
     return {**facts, "src": _webp(image, lossless=small), "small": small, "top": top, "in": [], "heats": []}
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from ..errors import UserError
-from ..recipe.yaml_text import dotted, places, read_yaml
+from ..recipe.yaml_text import YamlFile, dotted, places, read_yaml
 from ..secrets import SHORTEST, hide_secrets, hide_settings, known_secrets, secret_settings
 
 
@@ -22,30 +20,28 @@ class Line(NamedTuple):
     origin: str = ""
 
 
-def without_secrets(path: Path, page: dict[str, Any]) -> dict[str, Any]:
+def read_recipe(path: Path) -> YamlFile | None:
+    """Return the resolved recipe, None where there is no such file. Raises UserError where it is damaged."""
+    return read_yaml(path) if path.is_file() else None  # a pipe would be waited for
+
+
+def without_secrets(recipe: YamlFile, page: dict[str, Any]) -> dict[str, Any]:
     """Return what a page shows without what stands under a secret's name in the recipe, whoever says it.
 
     Plain words stay: `label_key: labels` is no secret, and its word is in harmless text.
     """
-    if not path.is_file():  # a pipe would be waited for
-        return page
-    with suppress(UserError):  # one that is damaged, which is said elsewhere
-        named = [text for text in secret_settings(read_yaml(path)[0]) if len(text) >= SHORTEST]
-        secrets = [text for text in named if not re.fullmatch("[a-z_]+", text)]
-        return hide_secrets(page, secrets) if secrets else page
-    return page
+    named = [text for text in secret_settings(recipe.values) if len(text) >= SHORTEST]
+    secrets = [text for text in named if not re.fullmatch("[a-z_]+", text)]
+    return hide_secrets(page, secrets) if secrets else page
 
 
-def annotated(path: Path, record: Mapping[str, Any]) -> list[Line]:
-    """Return the recipe's lines, without secrets. Raises UserError where the file is none.
+def annotated(recipe: YamlFile, record: Mapping[str, Any]) -> list[Line]:
+    """Return the recipe's lines, without secrets.
 
     record: what run.json says of the recipe's `overrides` and what was `found`.
     """
-    if not path.is_file():
-        return []
-    values, known, _ = read_yaml(path)
-    text, hidden = path.read_text(), hide_settings(values, known_secrets())
-    if hidden != values:
+    text, known, hidden = recipe.text, recipe.places, hide_settings(recipe.values, known_secrets())
+    if hidden != recipe.values:
         text = OmegaConf.to_yaml(OmegaConf.create(hidden))
         known = places(text)
     origins = dict.fromkeys(record.get("overrides", ()), "command line")

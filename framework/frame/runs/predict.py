@@ -34,7 +34,7 @@ Unread = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """The likeliest classes of one image file with their probabilities, the likeliest first."""
 
     file: str
@@ -43,12 +43,12 @@ class Answer:
 
 def predict(
     run: Run, files: Iterable[str], top: int, unread: Unread, pictures: HeatPictures | None = None
-) -> Iterator[Answer]:
+) -> Iterator[Prediction]:
     """Yield the kept model's answer to each image file, in order, without those that cannot be read.
 
     An image becomes what `image_folder` would make of it, at the size of the run's data, and then passes through all
-    that the run's test images did. pictures: write them of each batch before its answers. Raises UserError for a run
-    whose data has neither one nor three channels.
+    that the run's test images did. pictures: write them of each batch before its predictions. Raises UserError for a
+    run whose data has neither one nor three channels.
     """
     network = run.network()
     prepare = partial(_prepared, info=run.info)
@@ -71,7 +71,7 @@ def predict(
                 if pictures:
                     pictures.write(network, pipeline, [name for name, _ in read], probabilities.argmax(1))
                 for (name, _), row in zip(read, probabilities, strict=True):
-                    yield Answer(name, [(run.info.classes[k], float(row[k])) for k in np.argsort(-row)[:top]])
+                    yield Prediction(name, [(run.info.classes[k], float(row[k])) for k in np.argsort(-row)[:top]])
 
 
 def _prepared(name: str, info: DataInfo) -> Image | UnreadableImageError:

@@ -8,22 +8,22 @@ from ray.tune import Callback, Stopper
 from ray.tune.search import Searcher
 
 if TYPE_CHECKING:
-    from .tuning import Host
+    from .tuning import Controller
 
 
-class Asked(Searcher):
-    """Hands the host's trials to Tune."""
+class Suggestions(Searcher):
+    """Hands the controller's trials to Tune."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, controller: Controller) -> None:
         super().__init__()
-        self.host = host
+        self.controller = controller
 
     def suggest(self, trial_id: str) -> Any:
-        config = self.host.start(trial_id)
+        config = self.controller.start(trial_id)
         return Searcher.FINISHED if config is None else config
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: `Told` says how it ended."""
+        """Nothing: `Results` says how it ended."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: sweep.json holds all that goes on."""
@@ -32,29 +32,29 @@ class Asked(Searcher):
         """Nothing, as in `save`."""
 
 
-class Told(Callback):
-    """Tells the host how trials end."""
+class Results(Callback):
+    """Tells the controller how trials end."""
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
         result = trial.last_result or {}
-        self.host.end(trial.trial_id, ended=result.get("ended", False), error=result.get("error"))
+        self.controller.end(trial.trial_id, ended=result.get("ended", False), error=result.get("error"))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
         reason = str(trial.get_error()).strip().splitlines()
-        self.host.end(trial.trial_id, error=f"its worker died: {reason[-1] if reason else 'no reason given'}")
+        self.controller.end(trial.trial_id, error=f"its worker died: {reason[-1] if reason else 'no reason given'}")
 
 
-class Stop(Stopper):
+class StopSweep(Stopper):
     """Ends the sweep when it was asked to."""
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002
         return False
 
     def stop_all(self) -> bool:
-        return self.host.stop.requested
+        return self.controller.stop.requested

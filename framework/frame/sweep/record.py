@@ -189,7 +189,7 @@ class Epochs:
         return self.lines
 
 
-def told(value: float | None, mode: Mode) -> float:
-    """Return a metric's value as Tune is told it: the worst one where it is no number."""
+def reported(value: float | None, mode: Mode) -> float:
+    """Return a metric's value as it is reported to Tune: the worst one where it is no number."""
     known = number(value)
     return known if known is not None else -WORST if mode == "max" else WORST

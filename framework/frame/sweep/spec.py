@@ -135,7 +135,7 @@ def load_sweep(recipe: str, file: Path, given: Sequence[str]) -> Sweep:
 
     given: overrides for every trial. Raises UserError with every problem found.
     """
-    values, places, anchored = read_yaml(file, "a sweep has method and space")
+    values, places, anchored, _ = read_yaml(file, "a sweep has method and space")
     source = Source(file, values, places, anchored=anchored)
     source.values = {"name": file.stem, **source.values}
     settings, problems = validate(SweepSettings, source.values, (), source)

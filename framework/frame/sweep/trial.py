@@ -15,11 +15,11 @@ from typing import Any
 from ray import tune
 
 from ..rundir.folder import RunDir
-from .record import PATIENCE_S, Epochs, told
+from .record import PATIENCE_S, Epochs, reported
 
-LOOK_S = 0.1
-"""Seconds between two looks at the run's metrics."""
-PULSE_S = 2
+POLL_S = 0.1
+"""Seconds between two readings of the run's metrics."""
+REPORT_S = 2
 """Seconds that a trial may take to hear that it is to stop."""
 PR_SET_PDEATHSIG = 1
 
@@ -36,15 +36,15 @@ class RunProcess(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         self.run = RunDir(Path(config["run"]))
         self.epochs = Epochs(self.run.metrics)
-        self.seen, self.last = 0, {"value": told(None, config["mode"])}
-        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in cleanup
+        self.seen, self.last = 0, {"value": reported(None, config["mode"])}
+        self.stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in cleanup
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-m", "frame", *config["command"]],
             cwd=config["cwd"],
             env={**os.environ, "OMP_NUM_THREADS": config["threads"]},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=self.said,
+            stderr=self.stderr,
             start_new_session=True,  # Ctrl-C is the sweep's
             preexec_fn=_end_with_parent,
         )
@@ -54,20 +54,20 @@ class RunProcess(tune.Trainable):
 
         Without either it returns after a while, so that Tune can stop the trial within an epoch.
         """
-        until = time.monotonic() + PULSE_S
+        until = time.monotonic() + REPORT_S
         while time.monotonic() < until:
             ended = self.process.poll() is not None  # asked first: what was written until then is read below
             epochs = self.epochs.read()
             if len(epochs) > self.seen:
                 line = epochs[self.seen]
                 self.seen += 1
-                self.last = {"value": told(line[self.config["metric"]], self.config["mode"])}
+                self.last = {"value": reported(line[self.config["metric"]], self.config["mode"])}
                 if line["epoch"] < self.run.read_record()["epochs"]:
                     return {**self.last, "epoch": line["epoch"]}
             elif ended:
                 return {**self.last, **self._outcome(), tune.result.DONE: True}
             else:
-                time.sleep(LOOK_S)
+                time.sleep(POLL_S)
         return self.last  # without an epoch: nothing for ASHA to judge
 
     def _outcome(self) -> dict[str, Any]:
@@ -88,11 +88,11 @@ class RunProcess(tune.Trainable):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.said.close()
+        self.stderr.close()
 
     def _reason(self) -> str:
         """Return the last error that the run printed."""
-        self.said.seek(0)
-        lines = [line.strip() for line in self.said if line.strip()]
+        self.stderr.seek(0)
+        lines = [line.strip() for line in self.stderr if line.strip()]
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         return (errors or lines or [f"exit code {self.process.returncode}"])[-1]

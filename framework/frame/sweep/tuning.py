@@ -40,7 +40,7 @@ LOCAL = {
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # else Ray's agents outlive a sweep that is killed by a minute
 }
 """For a Ray of our own, on this machine."""
-KNOCK_S = 10
+CONNECT_TIMEOUT_S = 10
 """Seconds that a cluster may take to answer."""
 MISSING = "frame sweep needs Ray Tune and Optuna: pip install 'frame-train[ray]'"
 
@@ -61,7 +61,7 @@ def run_sweep(folder: SweepDir, out: Path, address: str | None, console: Console
     if not search.waiting and len(folder.trials) >= folder.sweep.trials:
         return True
     with stop.listening(), _cluster(address) as storage, stop.patience():
-        _tune(Host(folder, search, out, console, stop), storage)
+        _tune(Controller(folder, search, out, console, stop), storage)
     folder.settle()
     return all(trial.state in ENDED for trial in folder.trials) and len(folder.trials) == folder.sweep.trials
 
@@ -79,7 +79,7 @@ def _cluster(address: str | None) -> Iterator[str]:
             options |= {"_temp_dir": folder}
         try:
             if address:
-                _knock(address)
+                _check_reachable(address)
             ray.init(address or "local", **options)
         except (OSError, ValueError) as error:
             where = f"the cluster at {address} cannot be reached" if address else "Ray does not start"
@@ -90,14 +90,14 @@ def _cluster(address: str | None) -> Iterator[str]:
             ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raise OSError where nobody listens at HOST:PORT; Ray would try for minutes."""
     host, _, port = address.rpartition(":")
     if port.isdecimal():
-        socket.create_connection((host.removeprefix("ray://"), int(port)), KNOCK_S).close()
+        socket.create_connection((host.removeprefix("ray://"), int(port)), CONNECT_TIMEOUT_S).close()
 
 
-class Host:
+class Controller:
     """What Tune asks for trials and tells of them."""
 
     def __init__(self, folder: SweepDir, search: Search, out: Path, console: Console, stop: StopRequest) -> None:
@@ -142,18 +142,18 @@ class Host:
         self.console.say(f"trial {trial.number}/{self.folder.sweep.trials}  {trial.state}{value}{reason}")
 
 
-def _tune(host: Host, storage: str) -> None:
+def _tune(controller: Controller, storage: str) -> None:
     """Give the trials to Ray Tune, and wait."""
     from ray import tune
     from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler
 
-    from .hooks import Asked, Stop, Told
+    from .hooks import Results, StopSweep, Suggestions
     from .trial import RunProcess
 
-    sweep = host.folder.sweep
-    concurrency, cores, gpus = share(sweep)
-    host.threads, said = threads(sweep, cores)
-    host.console.say(f"sweep     up to {concurrency} trial{'s' * (concurrency > 1)} at a time, {said}")
+    sweep = controller.folder.sweep
+    concurrency, cores, gpus = trial_resources(sweep)
+    controller.threads, said = threads(sweep, cores)
+    controller.console.say(f"sweep     up to {concurrency} trial{'s' * (concurrency > 1)} at a time, {said}")
     scheduler: Any = FIFOScheduler()  # type: ignore[no-untyped-call]
     if asha := sweep.settings.scheduler:
         scheduler = AsyncHyperBandScheduler(
@@ -163,17 +163,17 @@ def _tune(host: Host, storage: str) -> None:
             reduction_factor=asha.reduction,
         )
     config = tune.TuneConfig(
-        metric="value", mode=sweep.mode, search_alg=Asked(host), scheduler=scheduler, num_samples=-1,
+        metric="value", mode=sweep.mode, search_alg=Suggestions(controller), scheduler=scheduler, num_samples=-1,
         max_concurrent_trials=concurrency, reuse_actors=True,
     )  # fmt: skip
     run = tune.RunConfig(
-        storage_path=storage, verbose=0, callbacks=[Told(host)], stop=Stop(host),
+        storage_path=storage, verbose=0, callbacks=[Results(controller)], stop=StopSweep(controller),
         checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
     )  # fmt: skip
     tune.Tuner(tune.with_resources(RunProcess, {"cpu": cores, "gpu": gpus}), tune_config=config, run_config=run).fit()
 
 
-def share(sweep: Sweep) -> tuple[int, int, float]:
+def trial_resources(sweep: Sweep) -> tuple[int, int, float]:
     """Return how many trials run at a time, and the cores and GPUs of each. Raises UserError for more than fit."""
     import ray
 

@@ -23,7 +23,7 @@ def load_trackers(recipe: Path, *, trust: bool = False) -> list[Named[TrackerCom
     shipped = plugins.recipes
     source = load_chain(recipe, {}, lambda wanted, base: find_recipe(wanted, shipped, base))
     source.values = {"trackers": source.values.get("trackers", [])}
-    source.settle()
+    source.resolve_interpolations()
     values = source.values["trackers"]
     registry = with_named(plugins, source, trust=trust).registries.trackers
     found: list[Named[TrackerComponent]] = []

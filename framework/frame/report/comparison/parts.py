@@ -139,9 +139,9 @@ def tests(sides: Sequence[Side]) -> list[dict[str, Any]]:
 
 
 def _test(first: Side, second: Side) -> dict[str, Any]:
-    one, two = first.answers, second.answers
+    one, two = first.predictions, second.predictions
     if one is None or two is None:
-        without = [side.letter for side in (first, second) if side.answers is None]
+        without = [side.letter for side in (first, second) if side.predictions is None]
         return {"refused": f"no predictions of {' and '.join(without)}"}
     if reason := _unlike(one, two):
         return {"refused": f"the test sets differ: {reason}"}

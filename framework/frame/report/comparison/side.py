@@ -16,13 +16,13 @@ from ...rundir.history import checked_lines
 from ...rundir.jsonfile import read_json
 from ...rundir.record import Record
 from ...secrets import fingerprint, hide_settings, known_secrets
-from ..images import Answers
+from ..images import SavedPredictions
 from ..shapes import Damaged
 
 
 @dataclass(frozen=True)
 class Graded:
-    """The answers to the test set. targets: (N,); right: (N,) bool."""
+    """The predictions on the test set. targets: (N,); right: (N,) bool."""
 
     classes: list[str]
     targets: np.ndarray
@@ -33,7 +33,7 @@ class Graded:
 class Side:
     """One run. letter: what the comparison calls it. epochs: a line of metrics for each that is finished.
 
-    recipe: the resolved recipe, `optimizer.lr` -> value; empty where there is none. answers: None without predictions.
+    recipe: the resolved recipe, `optimizer.lr` -> value; empty where there is none. predictions: None if not saved.
     environment: versions, device and the data's checksum, as far as they are known.
     """
 
@@ -43,7 +43,7 @@ class Side:
     state: str
     epochs: list[dict[str, Any]]
     recipe: dict[str, Any]
-    answers: Graded | None
+    predictions: Graded | None
     environment: dict[str, Any]
 
     @property
@@ -68,7 +68,7 @@ def read_side(letter: str, folder: RunDir, damaged: Damaged) -> Side:
         state=folder.state(),
         epochs=damaged.without([], _epochs, folder),
         recipe=damaged.without({}, _recipe, folder),
-        answers=damaged.without(None, _graded, folder),
+        predictions=damaged.without(None, _graded, folder),
         environment=damaged.without({}, _environment, folder),
     )
 
@@ -80,15 +80,15 @@ def _epochs(folder: RunDir) -> list[dict[str, Any]]:
 def _recipe(folder: RunDir) -> dict[str, Any]:
     if not folder.recipe.is_file():
         return {}
-    values = hide_settings(read_yaml(folder.recipe)[0], known_secrets(), fingerprint)
+    values = hide_settings(read_yaml(folder.recipe).values, known_secrets(), fingerprint)
     return {dotted(key): value for key, value in leaves(values, _is_one) if value not in ({}, [])}
 
 
 def _graded(folder: RunDir) -> Graded | None:
-    answers = Answers.read(folder)
-    if answers is None:
+    predictions = SavedPredictions.read(folder)
+    if predictions is None:
         return None
-    return Graded(answers.classes, answers.targets, answers.probabilities.argmax(1) == answers.targets)
+    return Graded(predictions.classes, predictions.targets, predictions.probabilities.argmax(1) == predictions.targets)
 
 
 def _environment(folder: RunDir) -> dict[str, Any]:
