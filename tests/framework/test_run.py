@@ -281,3 +281,37 @@ def test_an_optimizer_whose_parameters_are_all_frozen_does_nothing(cli, tmp_path
     run = only_run(tmp_path)
     first, last = (line for line in read_lines(run / "metrics.jsonl") if line["kind"] == "epoch")
     assert last["test/loss"] < first["test/loss"]  # the head goes on
+
+
+DEPTH = """
+import sys
+import torch
+from pathlib import Path
+from frame import OptimizerComponent, hookimpl
+
+class Deep(OptimizerComponent):
+    \"""Says which of frame's functions have called which, down to its step.\"""
+    def build(self, model):
+        class Steps(torch.optim.SGD):
+            def step(self, closure=None):
+                frame, names = sys._getframe(), []
+                while frame := frame.f_back:
+                    if "framework/frame/" in frame.f_code.co_filename:
+                        names.insert(0, frame.f_code.co_name)
+                Path("names.txt").write_text(" ".join(names))
+                return super().step(closure)
+        return [Steps(model.parameters(), lr=0.1)]
+
+@hookimpl
+def frame_components():
+    return {"deep": Deep}
+"""
+
+
+def test_a_step_is_seven_calls_below_the_command(cli, tmp_path):
+    (tmp_path / "deep.py").write_text(DEPTH)
+    recipe = tmp_path / "deep.yaml"
+    recipe.write_text(TINY.read_text().replace("./helpers.py", f"{FIXTURES / 'helpers.py'}, ./deep.py"))
+    assert cli("run", recipe, "optimizer={use: deep}", "train.epochs=1", "scheduler=null").code == 0
+    names = (tmp_path / "names.txt").read_text().split()
+    assert names == ["main", "run", "start", "run_to_end", "train", "train_epoch", "optimizer_step"]
