@@ -25,7 +25,7 @@ from ..compute.randomness import rng_untouched
 from ..errors import FrameError
 from ..nested import Key, changed
 from ..recipe.recipe import Named, unique_names
-from ..report.thinning import ROWS, thinned
+from ..report.thinning import ROWS, points_at, thinned
 from ..rundir.csv_text import csv_text
 from ..rundir.files import write_bytes, write_text
 from ..rundir.folder import write_json
@@ -143,8 +143,10 @@ def _placed(chart: Chart) -> Chart:
     """Return a chart without the points and marks whose x is no finite number: they have no place in it."""
     series = []
     for line in chart.series:
-        points = [(x, y) for x, y in zip(line.x, line.y, strict=True) if np.isfinite(x)]
-        series.append(replace(line, x=[x for x, _ in points], y=[y for _, y in points]))
+        places = [place for place, x in enumerate(line.x) if np.isfinite(x)]
+        if len(places) < len(line.x):
+            line = points_at(places, line)
+        series.append(line)
     return replace(chart, series=series, marks=[mark for mark in chart.marks if np.isfinite(mark.x)])
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Cell = str | int | float | None
 Color = Literal["blue", "orange", "green", "vermillion", "purple", "sky", "grey"]
-"""The house colours, which readers with a colour vision deficiency can tell apart (`frame.COLORS`)."""
+"""The house colours, which readers with a colour vision deficiency can tell apart (`frame.figures.COLORS`)."""
 PLAIN_NAME = r"[\w-][\w.-]*"
 """What a name that a file or folder is called by may be: it stays in its folder, and is not hidden."""
 
@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: x and y of one length; a y that is None or not finite is a gap.
+    """One line of a chart: x and y of one length; a y that is None or not finite is a gap, a point needs a finite x.
 
     pale: drawn thin and faint, for the raw values behind a mean. Bars are centred on their x.
     """

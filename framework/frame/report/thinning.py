@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ..api.results import Chart
+from ..api.results import Chart, Series
 
 C = TypeVar("C", bound=Chart)
 
@@ -22,15 +22,17 @@ def thinned(chart: C) -> C:
     before, after = sum(len(line.y) for line in chart.series), sum(map(len, points))
     if before == after:
         return chart
-    series = [
-        replace(line, x=[line.x[place] for place in places], y=[line.y[place] for place in places])
-        for line, places in zip(chart.series, points, strict=True)
-    ]
+    series = [points_at(places, line) for line, places in zip(chart.series, points, strict=True)]
     note = (
         f" Of {before:,} points {after:,} are shown: the first, the last, and the lowest and highest of each stretch "
         "between them."
     )
     return replace(chart, series=series, caption=chart.caption + note)
+
+
+def points_at(places: Sequence[int], line: Series) -> Series:
+    """Return a line with these of its points only."""
+    return replace(line, x=[line.x[place] for place in places], y=[line.y[place] for place in places])
 
 
 def course(y: Sequence[float | None]) -> list[int]:

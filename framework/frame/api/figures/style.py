@@ -26,8 +26,10 @@ COLORS: dict[Color, str] = {
 }
 INK = "#222222"
 """Colour of texts."""
-RIGHT, WRONG = COLORS["blue"], COLORS["vermillion"]
-"""Colours of a right and of a wrong prediction; the text beside them says the same."""
+RIGHT = COLORS["blue"]
+"""Colour of what belongs to a right prediction; the text beside it says the same."""
+WRONG = COLORS["vermillion"]
+"""Colour of what belongs to a wrong one."""
 WIDTH = 9.0
 """Inches. At 200 dpi that is 1800 pixels: sharp when shown at half of it, where 9 pt text is 12 pixels high."""
 DPI = 200
