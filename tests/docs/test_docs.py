@@ -17,10 +17,10 @@ import frame as public
 from conftest import clean_environment
 from fakes import launching
 from frame.api import hookspecs
+from frame.api.kinds import KINDS
 from frame.cli import cli
 from frame.plugins.load import load_plugins
-from frame.plugins.registry import Registries
-from frame.recipe.settings import CheckpointSettings, DataSettings, Normalization, RecipeSettings, TrainSettings
+from frame.recipe.settings import DATA, RECIPE, CheckpointSettings, Normalization, TrainSettings
 from frame.rundir.folder import RunDir
 from frame.sweep.spec import SweepSettings, load_sweep
 
@@ -29,8 +29,8 @@ README = (REPOSITORY / "README.md").read_text()
 DOCS = {path.stem: path.read_text() for path in (REPOSITORY / "docs").glob("*.md")}
 
 SETTINGS = {
-    "": RecipeSettings,
-    "data.": DataSettings,
+    "": RECIPE,
+    "data.": DATA,
     "data.normalize.": Normalization,
     "train.": TrainSettings,
     "checkpoint.": CheckpointSettings,
@@ -73,13 +73,12 @@ def test_every_hook_is_documented():
     assert hooks == {name for name in rows(DOCS["plugins"]) if name.startswith("frame_")}
 
 
-@pytest.mark.parametrize(("_name", "registry"), list(Registries()), ids=lambda value: getattr(value, "kind", ""))
-def test_every_kind_is_in_the_table_of_contracts(_name, registry):
-    bases = [registry.base, *registry.base.__subclasses__()] if registry.kind == "transform" else [registry.base]
-    names = [base.__name__ for base in bases if base.__module__ == "frame.api.components" and "build" in vars(base)]
-    assert names
-    for name in names:
-        assert re.search(rf"^\| {registry.kind}\b.*\| `{name}` \|", DOCS["plugins"], re.MULTILINE), name
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_kind_is_in_the_table_of_contracts(kind):
+    for base in kind.variants or (kind.base,):
+        assert re.search(rf"^\| {kind.name}\b.*\| `{base.__name__}` \|", DOCS["plugins"], re.MULTILINE), base
+    for section in kind.sections:
+        assert f"`{section.name}{'[]' * section.many}`" in DOCS["plugins"]
 
 
 def test_exactly_the_built_in_components_are_documented():
@@ -87,7 +86,7 @@ def test_exactly_the_built_in_components_are_documented():
     said = set(re.findall(r"^### `(\w+)`\n\n::: ([\w.]+)$", DOCS["components"], re.MULTILINE))
     assert said == {
         (name, f"{entry.component.__module__}.{entry.component.__name__}")
-        for _, registry in registries
+        for registry in registries
         for name, entry in registry.entries.items()
         if entry.component.__module__.startswith("frame_plugins.")
     }

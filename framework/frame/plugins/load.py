@@ -199,7 +199,7 @@ def _cause(error: BaseException, file: Path | None = None) -> str:
     places = [place for place in places if place[0] == str(file)] or places
     text = str(error.msg if isinstance(error, SyntaxError) else error)
     cause = ": ".join(filter(None, (type(error).__name__, text))) + f" ({places[-1][0]}:{places[-1][1]})"
-    faults = filter(None, (api_fault(_written_api(name)) for name, _ in places))
+    faults = filter(None, (api_fault(_written_api(name), name) for name, _ in places))
     return ": ".join([*list(faults)[:1], cause])
 
 

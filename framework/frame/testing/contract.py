@@ -56,8 +56,8 @@ class ComponentContract:
     # What a kind adds
 
     def outcome(self) -> Any:
-        """Build the component, use it, and return what must come out again when this is repeated."""
-        raise NotImplementedError
+        """Build the component, use it, and return what must come out again when this is repeated: here, its settings."""
+        return self.ready().model_dump(mode="json")
 
     # What the checks share
 
