@@ -11,16 +11,17 @@ import pytest
 import yaml
 
 from conftest import clean_environment, on_path
+from frame import Component
 from frame.api.kinds import KINDS, sections
 from frame.recipe.recipe import Recipe, _View
-from frame.testing import CONTRACTS
+from frame.testing import CONTRACTS, ComponentContract, contract_of, run_check
 
 TINY = Path(__file__).with_name("fixtures") / "tiny.yaml"
 
 TABLE = '''
 """Two made-up kinds: `greeting`, named in a list of a section of its own, and `walk`, named in `data`."""
 
-import io, json, os, sys
+import io, os, sys
 from abc import ABC, abstractmethod
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -57,12 +58,13 @@ def called(words):
     os.environ.pop("_FRAME_COMPLETE", None)
     if words[0] == "complete":
         os.environ |= {"_FRAME_COMPLETE": "bash_complete", "COMP_LINE": " ".join(["frame", *words[1:]])}
-    sys.argv, out, err = ["frame", *words], io.StringIO(), io.StringIO()
+    sys.argv = ["frame", *words]
+    out, err = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
     with redirect_stdout(out), redirect_stderr(err):
         try:
             main()
         except SystemExit as exit:
-            return [exit.code or 0, out.getvalue(), err.getvalue()]
+            return [exit.code or 0, *(stream.buffer.getvalue().decode() for stream in (out, err))]
 
 
 def built():
@@ -72,11 +74,9 @@ def built():
     named = load_recipe("mine.yaml").recipe.sections
     greetings = [one.component.build("Ada") for one in named["greetings"]]
     return [*greetings, *(one.component.build(3) for one in named["data.walk"])]
-
-
-if __name__ == "table":
-    print(json.dumps([*map(called, json.loads(sys.argv[1])), built()]))
 '''
+CALLS = "import json, sys, table; print(json.dumps([*map(table.called, json.loads(sys.argv[1])), table.built()]))"
+
 
 PLUGIN = '''
 from frame import Component, LearningRate, hookimpl
@@ -113,7 +113,6 @@ def frame_components():
 
 WRONG = [
     "greetings.0.wrd=Hi",
-    "greetings.0.pace=auto",
     "greetings.1.use=helo",
     "data.walk.first=-1",
     "data.walk.use=there",
@@ -121,10 +120,10 @@ WRONG = [
 COMMANDS = {
     "validate": ["validate", "mine.yaml"],
     "mistakes": ["validate", "mine.yaml", *WRONG],
+    "auto": ["validate", "mine.yaml", "greetings.0.pace=auto"],
     "shape": ["validate", "mine.yaml", "greetings=hello", "data.walk=null"],
     "explain": ["explain", "mine.yaml"],
     "list": ["list", "greetings"],
-    "check": ["plugin", "check", "./mine.py"],
     "complete kind": ["complete", "list", "wal"],
     "complete entry": ["complete", "run", "mine.yaml", "greetings.1"],
     "complete name": ["complete", "run", "mine.yaml", "data.walk.use="],
@@ -148,7 +147,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def said(home):
     """What the commands come to in a Python whose table has the rows before anything reads it, and what is built."""
-    command = [sys.executable, "-c", "import table", json.dumps(list(COMMANDS.values()))]
+    command = [sys.executable, "-c", CALLS, json.dumps(list(COMMANDS.values()))]
     environment = clean_environment(home) | on_path(home)
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
@@ -170,14 +169,16 @@ def test_mistakes_are_told_like_those_of_any_kind(said):
     ]
 
 
-def test_a_learning_rate_of_any_kind_waits_for_the_finder(home, said):
-    assert "greetings.0.pace" not in said["mistakes"][2]  # its settings are wrong already
+def test_a_learning_rate_of_any_kind_is_left_to_the_finder(said):
+    code, _, err = said["auto"]
+    message = "is auto, and the recipe has no lr_finder: add one (lr_range_test) or give a number"
+    assert (code, err) == (2, f"error: command line: greetings.0.pace: {message}\n")
 
 
 def test_the_shape_of_its_section_is_checked(said):
     code, _, err = said["shape"]
     assert code == 2
-    assert "greetings: must be a list, got 'hello'" in err
+    assert 'greetings: must be a list, got "hello"' in err
     assert "data.walk: must be a section that names its component" in err
 
 
@@ -189,12 +190,22 @@ def test_every_value_is_shown_with_its_origin(said):
     assert lines[lines.index("walk:") + 1 :][:2] == ["use: there # default", "first: 0 # default"]
 
 
-def test_it_is_listed_and_checked(said):
-    assert said["list"][1].split() == ["greetings", "hello", "Says", "hello."]
-    code, out, _ = said["check"]
-    assert code == 0, out
-    assert {line.split()[0] for line in out.splitlines()[:-1]} == {"greeting/hello", "walk/there"}
-    assert "0 failed" in out or "failed" not in out
+def test_its_kind_is_listed(said):
+    assert said["list"] == [0, "greetings\n", ""]  # with what is installed: nothing
+
+
+class Polite(Component):
+    """A component of no kind that has a contract."""
+
+    word: str = "Hello"
+    """What it says."""
+
+
+def test_it_has_the_contract_that_all_kinds_share():
+    contract = contract_of(Polite)
+    assert contract.mro()[1] is ComponentContract
+    checked = ("test_builds", "test_settings_come_back", "test_documented", "test_same_seed_same_outcome")
+    assert {run_check(contract, name).result for name in checked} == {"ok"}
 
 
 def test_it_is_completed(said):
@@ -222,7 +233,7 @@ def test_a_run_keeps_it(home, said):
     assert kept["greetings"] == [{"use": "hello", "word": "Hi", "pace": 0.1}]
     assert kept["data"]["walk"] == {"use": "there", "first": 0}
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
-    bound = {tuple(key) for key, _ in json.loads(state["identity"]["recipe"])}
+    bound = {tuple(key) for key, _ in json.loads(state["recipe"])}
     assert ("data", "walk", "first") in bound
     assert "greetings" not in {key[0] for key in bound}  # its row says that a resume may change it
 

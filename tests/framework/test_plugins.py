@@ -18,6 +18,7 @@ from conftest import on_path
 from fakes.distributions import install_distribution, model, plugin
 from fakes.recipes import MINIMAL as RECIPE
 from frame import UserError
+from frame.api.hookspecs import CHANGES
 from frame.plugins.load import load_plugins
 from frame.recipe.load import load_recipe
 
@@ -275,7 +276,7 @@ class TestApiVersion:
     def test_what_the_message_points_to_is_there(self):
         page, _, heading = CHANGES.partition(", ")
         text = (REPOSITORY / page).read_text()
-        assert f"\n#### {heading.strip("'")}\n" in text
+        assert f"\n#### {heading[1:-1]}\n" in text
 
 
 class TestNamedByTheRecipe:

@@ -150,6 +150,6 @@ def _fault(component: Any) -> str | None:
     if kind.variants and not issubclass(component, kind.variants):
         either = " nor ".join(variant.__name__ for variant in kind.variants)
         return f"is the class {component.__name__}, which derives from neither {either}"
-    if inspect.isabstract(component):
-        return f"is the class {component.__name__}, which lacks {', '.join(sorted(component.__abstractmethods__))}()"
+    if missing := getattr(component, "__abstractmethods__", None):
+        return f"is the class {component.__name__}, which lacks {', '.join(sorted(missing))}()"
     return None

@@ -51,7 +51,7 @@ class _View(Generic[T]):
     def __get__(self, recipe: Recipe, _: type[Recipe]) -> T:
         named = recipe.sections[self.section.name]
         found: Any = named if self.section.many else next(iter(named), None)
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 @dataclass(frozen=True)

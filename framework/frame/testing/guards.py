@@ -31,7 +31,7 @@ from pathlib import Path
 name, file, path, heavy = json.loads(sys.argv[1])
 sys.path[:] = path
 import frame
-from frame.plugin_files import import_plugin, read_plugin
+from frame.plugins.files import import_plugin, read_plugin
 before = set(sys.modules)
 if file:
     import_plugin(list(read_plugin(Path(file))))
