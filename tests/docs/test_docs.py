@@ -20,7 +20,7 @@ from frame.api import hookspecs
 from frame.api.kinds import KINDS
 from frame.cli import cli
 from frame.plugins.load import load_plugins
-from frame.recipe.settings import DATA, RECIPE, CheckpointSettings, Normalization, TrainSettings
+from frame.recipe.settings import DATA, CheckpointSettings, Normalization, RecipeSettings, TrainSettings
 from frame.rundir.folder import RunDir
 from frame.sweep.spec import SweepSettings, load_sweep
 
@@ -29,7 +29,7 @@ README = (REPOSITORY / "README.md").read_text()
 DOCS = {path.stem: path.read_text() for path in (REPOSITORY / "docs").glob("*.md")}
 
 SETTINGS = {
-    "": RECIPE,
+    "": RecipeSettings,
     "data.": DATA,
     "data.normalize.": Normalization,
     "train.": TrainSettings,

@@ -20,7 +20,7 @@ from frame import LossComponent, ModelComponent, UserError
 from frame.plugins.load import Plugins, load_plugins
 from frame.recipe.load import load_recipe, resolve
 from frame.recipe.schema import HEADER, recipe_schema
-from frame.recipe.settings import RECIPE
+from frame.recipe.settings import RecipeSettings
 from frame.recipe.source import Source
 from frame.recipe.yaml_text import read_yaml
 
@@ -367,7 +367,7 @@ def test_a_component_without_a_schema_takes_anything(deep):
 
 def test_every_setting_is_there_with_its_documentation(validator):
     schema = validator.schema
-    assert set(schema["properties"]) == {*RECIPE.model_fields, "extends", "plugins"}
+    assert set(schema["properties"]) == {*RecipeSettings.model_fields, "extends", "plugins"}
     assert all(text["description"] for name, text in schema["properties"].items())
     for registry in PLUGINS.registries:
         for one in registry:

@@ -80,10 +80,10 @@ KINDS = (
     Kind("optimizer", "optimizers", c.OptimizerComponent, (Section("optimizer", required=True),)),
     Kind("scheduler", "schedulers", c.SchedulerComponent, (Section("scheduler"),)),
     Kind("lr_finder", "lr_finders", c.LRFinderComponent, (Section("lr_finder"),)),
+    Kind("evaluator", "evaluators", c.EvaluatorComponent, (Section("evaluate"),)),
     Kind("callback", "callbacks", c.CallbackComponent, (Section("callbacks", many=True),)),
     Kind("tracker", "trackers", c.TrackerComponent, (Section("trackers", many=True, once=True, free=True),)),
     Kind("analyzer", "analyzers", c.AnalyzerComponent, (Section("analyzers", many=True, free=True),)),
-    Kind("evaluator", "evaluators", c.EvaluatorComponent, (Section("evaluate"),)),
 )
 """In the order in which recipes are written and kinds are listed."""
 

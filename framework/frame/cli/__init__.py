@@ -74,11 +74,11 @@ def _strictness() -> Iterator[None]:
 
 def _as_override(error: click.NoSuchOption) -> str | None:
     """Say how a setting is overridden, where a command that takes overrides was given it as an option."""
-    from ..recipe.settings import RECIPE
+    from ..recipe.settings import RecipeSettings
 
     key = error.option_name.removeprefix("--")
     takes_them = error.ctx and any("[KEY=VALUE]" in (one.metavar or "") for one in error.ctx.command.params)
-    if takes_them and ("." in key or key in RECIPE.model_fields):
+    if takes_them and ("." in key or key in RecipeSettings.model_fields):
         return f"A setting is overridden without dashes: {key}=VALUE"
     return None
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from ..api.kinds import Section
+from ..api.kinds import Section, sections
 from ..errors import UserError
 from ..plugins.load import Plugins
 from ..plugins.registry import Registry
@@ -36,7 +36,9 @@ def settings(recipe: str, overrides: Sequence[str]) -> list[Setting]:
     The plugins that the recipe names are imported, as by every command that is given the recipe.
     """
     source, plugins = _load(recipe, overrides)
-    found = [*_of_model(RecipeSettings, ""), *_of_model(DataSettings, "data.")]
+    named = {section.name for section in sections()}
+    found = [setting for setting in _of_model(RecipeSettings, "") if setting.key not in named]
+    found += _of_model(DataSettings, "data.")
     for registry in plugins.registries:
         for section in registry.sections:
             found += _of_section(registry, section, source.values)

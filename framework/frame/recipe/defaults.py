@@ -11,13 +11,13 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from ..plugins.load import Plugins
-from .settings import HOST, RECIPE
+from .settings import HOST, RecipeSettings
 from .yaml_text import Key
 
 
 def defaults_of(values: dict[str, Any], plugins: Plugins, path: Path) -> dict[Key, Any]:
     """Return the default, as a plain value, of every setting that can stand in the recipe `path` with these values."""
-    found = dict(_of_model(RECIPE, ())) | {("name",): default_name(path)}
+    found = dict(_of_model(RecipeSettings, ())) | {("name",): default_name(path)}
     for name, model in HOST.items():
         found |= _of_model(model, (name,))
     for registry in plugins.registries:

@@ -19,7 +19,7 @@ from ..plugins.registry import Registry
 from ..secrets import hide_secrets
 from .defaults import default_name, defaults_of
 from .recipe import Named, Recipe
-from .settings import DATA, HOST, RECIPE, DataSettings, TrainSettings
+from .settings import DATA, HOST, DataSettings, RecipeSettings, TrainSettings
 from .source import Source, read_source
 from .validation import validate
 from .yaml_text import Key, quoted
@@ -81,7 +81,7 @@ def resolve(source: Source, plugins: Plugins) -> tuple[Recipe, list[Problem]]:
     """
     values = {"name": default_name(source.path), **source.values}
     homes = _homes(values, plugins)
-    outer, problems = validate(RECIPE, values, (), source, ("extends", "plugins"), homes)
+    outer, problems = validate(RecipeSettings, values, (), source, ("extends", "plugins"), homes)
     # What is wrong inside a section is found even when the outer shape is wrong.
     train = values.get("train")
     alone, _ = validate(TrainSettings, {"epochs": train.get("epochs") if isinstance(train, dict) else None}, (), source)
@@ -240,7 +240,7 @@ def _homes(values: Mapping[str, Any], plugins: Plugins) -> dict[str, str]:
                 use = node.get("use") if isinstance(node, dict) else None
                 if isinstance(use, str) and use in registry:
                     homes |= {name: f"{section.name}.{name}" for name in registry[use].model_fields}
-    return homes | {name: name for name in RECIPE.model_fields}
+    return homes | {name: name for name in RecipeSettings.model_fields}
 
 
 def _odd_together(recipe: Recipe, source: Source) -> Iterator[Problem]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from ..errors import Place
 from .recipe import Recipe
-from .settings import RECIPE
+from .settings import RecipeSettings
 from .source import Source
 from .yaml_text import Key, dotted
 
-OPTIONAL = [name for name, field in RECIPE.model_fields.items() if field.default is None]
+OPTIONAL = [name for name, field in RecipeSettings.model_fields.items() if field.default is None]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ..api.kinds import Section
 from ..plugins.load import Plugins
 from ..plugins.registry import Registry
 from .field_docs import field_docs
-from .settings import HOST, RECIPE
+from .settings import HOST, RecipeSettings
 
 Schema = dict[str, Any]
 
@@ -50,10 +50,10 @@ SECTION = "must be a section of settings; one that names a component is written 
 def recipe_schema(plugins: Plugins) -> Schema:
     """Return the schema of recipes with the components of `plugins`, as plain values."""
     sections = _Sections({one.name: (one, registry) for registry in plugins.registries for one in registry.sections})
-    layers = sections.layers(_settings(RECIPE)["properties"])
+    layers = sections.layers(_settings(RecipeSettings)["properties"])
     layers.root["extends"] = {"description": EXTENDS, "type": "string", "examples": sorted(plugins.recipes)}
     layers.root["plugins"] = {"description": PLUGINS, "type": "array", "items": {"type": "string"}}
-    required = [name for name, field in RECIPE.model_fields.items() if field.is_required()]
+    required = [name for name, field in RecipeSettings.model_fields.items() if field.is_required()]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "description": "A recipe of frame: what is trained, on what, how long, and what is looked at afterwards.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, create_model
 
@@ -135,17 +135,6 @@ class CheckpointSettings(Settings):
     """Save within an epoch too: after the step at which the last checkpoint is this old."""
 
 
-class RecipeSettings(Settings):
-    """A recipe's outer settings and the sections that are the host's alone."""
-
-    name: RunName = "run"
-    """Names the run's folder under `runs/`."""
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """Seed of everything random: initial weights, order of samples, augmentation."""
-    train: TrainSettings
-    checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
-
-
 def _each_once(nodes: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
     """Refuse two trackers of one name: the run's folder and id name their files and their run at a server."""
     uses = [node.get("use") for node in nodes]
@@ -170,8 +159,27 @@ def _with_sections(name: str, own: type[S], above: str = "") -> type[S]:
     return create_model(name, __base__=own, __doc__=own.__doc__, __module__=__name__, **beside)
 
 
+class _Outer(Settings):
+    name: RunName = "run"
+    """Names the run's folder under `runs/`."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of everything random: initial weights, order of samples, augmentation."""
+
+
+if TYPE_CHECKING:
+    _Named = _Outer
+else:
+    _Named = _with_sections("_Named", _Outer)
+
+
+class RecipeSettings(_Named):
+    """The outer shape of a recipe."""
+
+    train: TrainSettings
+    checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
+
+
 DATA = _with_sections("DATA", DataSettings, "data")
-RECIPE = _with_sections("RECIPE", RecipeSettings)
-"""The outer shape of a recipe."""
+"""The shape of `data` without the dataset's own settings."""
 HOST: dict[str, type[Settings]] = {"data": DATA, "train": TrainSettings, "checkpoint": CheckpointSettings}
 """The settings of the host's own by section; those of the dataset stand beside them in `data`."""
