@@ -10,10 +10,11 @@ from frame.console import Console
 from frame.recipe.load import load_recipe
 from frame.rundir.folder import RunDir
 from frame.training.build import Parts, build, load_data
+from frame.training.callbacks import Callbacks
 from frame.training.engine import Job
 from frame.training.events import RunEvents
 from frame.training.session import Session
-from frame.training.setup import assemble
+from frame.training.setup import build_job
 from frame.training.trackers import Trackers
 
 PLUGIN = Path(__file__).with_name("_synthetic.py")
@@ -32,7 +33,8 @@ def prepare(recipe: str, folder: Path) -> tuple[Job, RunEvents, Parts]:
     run, trackers = RunDir(folder / "run"), Trackers(console.warn)
     run.checkpoints.mkdir(parents=True)
     session = Session(loaded.recipe, run, parts.backend.world, console, trackers, StopRequest(), page=lambda: None)
-    job, events = assemble(parts, session, fresh=True, resumed=False)
+    job = build_job(parts, run, console.warn, fresh=True, resumed=False)
+    events = RunEvents(session, Callbacks(loaded.recipe.callbacks, job.run), {})
     events.run_start(job)
     events.epoch_start(job)
     return job, events, parts

@@ -145,21 +145,19 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             job, events, _ = pair(options.images, Path(folder))
             since = time.perf_counter()
-            train_epoch(job, events)
-            metrics = evaluate(job.run.eval_model, job.watched, job.loss, job.answer, job.backend, "test")
+            with events.active():
+                train_epoch(job, events)
+            metrics = evaluate(job.run.eval_model, job.watched, job.loss, job.forward, job.backend, "test")
             seconds = time.perf_counter() - since
-            events._bars.close()
             losses["frame"] = job.meter.take_epoch()["loss"], metrics["test/loss"]
         return seconds
 
     def bare_seconds() -> float:
         with tempfile.TemporaryDirectory() as folder:
-            _, events, by_hand = pair(options.images, Path(folder))
+            _, _, by_hand = pair(options.images, Path(folder))
             since = time.perf_counter()
             losses["bare loop"] = by_hand()
-            seconds = time.perf_counter() - since
-            events._bars.close()
-        return seconds
+            return time.perf_counter() - since
 
     found = interleaved({"bare loop": bare_seconds, "frame": frame_seconds}, options.pairs)
     np.testing.assert_allclose(losses["frame"], losses["bare loop"], rtol=1e-5)

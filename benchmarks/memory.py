@@ -74,9 +74,9 @@ def in_frame(recipe: str, images: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         job, events, _ = prepare(recipe.format(images=images), Path(folder))
         since = time.perf_counter()
-        train_epoch(job, events)
+        with events.active():
+            train_epoch(job, events)
         seconds = time.perf_counter() - since
-        events._bars.close()
         vars(job.training).pop("_processes", None)  # ends the workers: what they took is known when they have ended
     return seconds
 

@@ -44,10 +44,9 @@ def frame_seconds(steps: int) -> float:
         recipe = RECIPE.format(images=steps * BATCH, size=SIZE, batch=BATCH, every=EVERY)
         job, events, _ = prepare(recipe, Path(folder))
         since = time.perf_counter()
-        train_epoch(job, events)
-        seconds = time.perf_counter() - since
-        events._bars.close()
-        return seconds
+        with events.active():
+            train_epoch(job, events)
+        return time.perf_counter() - since
 
 
 class Batches:

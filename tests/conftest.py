@@ -59,7 +59,7 @@ def auto_precision(request: pytest.FixtureRequest) -> None:
 def drafts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw figures with a tenth of their pixels, but for tests that are marked `sharp`: to draw takes a second each."""
     if "sharp" not in request.keywords:
-        monkeypatch.setattr("frame.api.figures.DPI", 60)
+        monkeypatch.setattr("frame.api.figures.style.DPI", 60)
 
 
 @pytest.fixture(scope="session", autouse=True)

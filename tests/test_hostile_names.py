@@ -28,7 +28,7 @@ NAMES = (
 )
 PLUGIN = f"""
 import dataclasses
-from frame import AnalyzerComponent, AnalyzerResult, DatasetComponent, Picture, Table, hookimpl, new_figure
+from frame import AnalyzerComponent, AnalyzerResult, DatasetComponent, Picture, Table, figures, hookimpl
 from frame_plugins.data.digits import Digits
 
 NAMES = {NAMES!r}
@@ -53,7 +53,7 @@ class Writes(AnalyzerComponent):
     table: str = "table"
 
     def build(self, run):
-        picture = Picture(self.figure, NAMES[0], new_figure(1.0), NAMES[1])
+        picture = Picture(self.figure, NAMES[0], figures.new_figure(1.0), NAMES[1])
         rows = [(name, 1) for name in run.data.classes]
         return AnalyzerResult(NAMES[2], (picture,), (Table(self.table, NAMES[3], NAMES[4:6], rows),), notes=NAMES)
 

@@ -13,8 +13,8 @@ from conftest import on_path
 from fakes.processor import sitecustomize as processor
 
 CODE = """
-from frame.device import choose_backend
-from frame.settings import TrainSettings
+from frame.compute.device import choose_backend
+from frame.recipe.settings import TrainSettings
 print(choose_backend(TrainSettings(epochs=1, device="cpu")).precision)
 """
 

@@ -37,10 +37,10 @@ from .api.contracts import (
     TrainingRun,
 )
 from .api.data import DataInfo, DataSplits, Image, Images, Omission, Predictions, Split, Targets, take
-from .api.figures import COLORS, house_style, new_figure, png, shorten
 from .api.hookspecs import hookimpl
 from .api.layers import Layer, layers_of
 from .api.model_guard import untouched
+from .api.optim import ParameterGroup, WeightDecay, parameter_groups, torch_form, trainable_parameters
 from .api.ranking import best_of, better, mode_of
 from .api.results import (
     AnalyzerResult,
@@ -56,32 +56,22 @@ from .api.results import (
     Table,
 )
 from .api.steps import Steps
+from .api.text import shorten
 from .errors import FrameError, Problem, RunFailed, UserError, suggest
 from .secrets import hide_secrets, hide_settings, known_secrets, names_a_secret
 
 if TYPE_CHECKING:
-    from .api.images import (
-        IMAGE_ENDINGS,
-        PrepareImage,
-        UnreadableImageError,
-        fit_image,
-        is_image_name,
-        opened_image,
-        read_image,
-        refuse_more_than_8_bits,
-        shown_name,
-        to_rgb,
-    )
-    from .api.omissions import Omissions
-    from .rundir.cache import cached
-    from .runs.open import Run, load_run, run
+    from .api import figures as figures
+    from .api import images as images
+    from .rundir.cache import cached as cached
+    from .runs.open import Run as Run
+    from .runs.open import load_run as load_run
+    from .runs.open import run as run
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AUTO",
-    "COLORS",
-    "IMAGE_ENDINGS",
     "AnalysisRun",
     "AnalyzerComponent",
     "AnalyzerResult",
@@ -113,13 +103,11 @@ __all__ = [
     "MetricName",
     "ModelComponent",
     "Omission",
-    "Omissions",
     "OptimizerComponent",
+    "ParameterGroup",
     "Picture",
     "Predictions",
-    "PrepareImage",
     "Problem",
-    "Run",
     "RunFailed",
     "RunHistory",
     "SampleTransform",
@@ -135,59 +123,45 @@ __all__ = [
     "TrackerComponent",
     "TrainingRun",
     "TransformComponent",
-    "UnreadableImageError",
     "UserError",
+    "WeightDecay",
     "best_of",
     "better",
-    "cached",
-    "fit_image",
     "hide_secrets",
     "hide_settings",
     "hookimpl",
-    "house_style",
-    "is_image_name",
     "known_secrets",
     "layers_of",
-    "load_run",
     "mode_of",
     "names_a_secret",
-    "new_figure",
-    "opened_image",
-    "png",
-    "read_image",
-    "refuse_more_than_8_bits",
-    "run",
+    "parameter_groups",
     "shorten",
-    "shown_name",
     "suggest",
     "take",
-    "to_rgb",
+    "torch_form",
+    "trainable_parameters",
     "untouched",
 ]
-
+"""What `from frame import *` brings. The rest is public too, and imported only when it is asked for by its name."""
 
 _LATE = {
-    "rundir.cache": ("cached",),
-    "runs.open": ("Run", "load_run", "run"),
-    "api.images": (
-        "IMAGE_ENDINGS",
-        "PrepareImage",
-        "UnreadableImageError",
-        "fit_image",
-        "is_image_name",
-        "opened_image",
-        "read_image",
-        "refuse_more_than_8_bits",
-        "shown_name",
-        "to_rgb",
-    ),
-    "api.omissions": ("Omissions",),
+    "figures": "api.figures",
+    "images": "api.images",
+    "cached": "rundir.cache",
+    "Run": "runs.open",
+    "load_run": "runs.open",
+    "run": "runs.open",
 }
+"""Public names of what needs torch, PIL or the disk, with where they are."""
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs torch or PIL, or reads and writes files, when it is asked for: `import frame` stays light."""
-    for module, names in _LATE.items():
-        if name in names:
-            return getattr(import_module(f".{module}", __name__), name)
-    raise AttributeError(f"module 'frame' has no attribute '{name}'")
+    """Import what is late when it is asked for: `import frame` stays light."""
+    if name not in _LATE:
+        raise AttributeError(f"module 'frame' has no attribute '{name}'")
+    module = import_module(f".{_LATE[name]}", __name__)
+    return module if module.__name__.endswith(f".{name}") else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *_LATE, "__version__"]

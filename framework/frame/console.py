@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from .errors import FrameError
-from .files import open_to_append
+from .rundir.files import open_to_append
 from .secrets import printable
 
 

@@ -83,6 +83,16 @@ class ComponentFailed(RunFailed):
     """A component raised what was not meant for the user, the cause of this, or returned what it must not."""
 
 
+def lines_to(error: BaseException) -> list[Place]:
+    """Return the lines of code that led to an error, in order; a line that is no Python is the last that led to it."""
+    import traceback  # late: most commands raise nothing
+
+    lines = [Place(line.filename, line.lineno) for line in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        lines.append(Place(error.filename, error.lineno))
+    return lines
+
+
 def nearest(word: str, choices: Iterable[str], likeness: float = 0.5) -> str | None:
     """Return the choice that `word` was probably meant to be, or None where none is as like it (0 to 1)."""
     lower = {choice.lower(): choice for choice in choices}

@@ -12,9 +12,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
+
+from .nested import Key, changed, each_text, leaves, name_at
 
 T = TypeVar("T")
 
@@ -128,27 +129,6 @@ def hide_secrets(value: T, also: Collection[str] = ()) -> T:
     return each_text(value, hidden)
 
 
-def each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """Return plain values and dataclasses with each text changed; what has none that changes is returned as it is."""
-    if isinstance(value, str):
-        changed = change(value)
-        return value if changed == value else changed
-    if isinstance(value, Mapping):
-        items = {key: each_text(item, change) for key, item in value.items()}
-        return items if any(items[key] is not item for key, item in value.items()) else value
-    if isinstance(value, list | tuple):
-        parts = [each_text(item, change) for item in value]
-        if all(part is item for part, item in zip(parts, value, strict=True)):
-            return value
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if is_dataclass(value) and not isinstance(value, type):
-        old = {field.name: getattr(value, field.name) for field in fields(value)}
-        new = {name: each_text(item, change) for name, item in old.items()}
-        changes = {name: item for name, item in new.items() if item is not old[name]}
-        return replace(value, **changes) if changes else value
-    return value
-
-
 def _without_typed(argument: str) -> str:
     """Hide what stands under a secret's name in an argument `key=value`, however short it is."""
     for begin, end in sorted({place for _, _, place in _typed(argument)}, reverse=True):
@@ -165,16 +145,11 @@ def _without_passwords(text: str, mark: Callable[[str], str] = lambda _: HIDDEN)
     return ADDRESS.sub(marked, text)
 
 
-def secret_settings(values: Any, name: str = "") -> Iterator[str]:
+def secret_settings(values: Any) -> Iterator[str]:
     """Yield the texts that stand under a secret's name in a recipe's values."""
-    if isinstance(values, Mapping):
-        for key, item in values.items():
-            yield from secret_settings(item, str(key))
-    elif isinstance(values, list | tuple):
-        for item in values:
-            yield from secret_settings(item, name)
-    elif isinstance(values, str) and names_a_secret(name) and _is_secret(values):
-        yield values
+    for key, value in leaves(values):
+        if isinstance(value, str) and names_a_secret(name_at(key)) and _is_secret(value):
+            yield value
 
 
 def hide_settings(values: T, also: Collection[str] = (), mark: Callable[[str], str] = lambda _: HIDDEN) -> T:
@@ -185,18 +160,14 @@ def hide_settings(values: T, also: Collection[str] = (), mark: Callable[[str], s
     """
     secrets = {*also, *(text for text in secret_settings(values) if len(text) >= SHORTEST)}
 
-    def hidden(value: Any, name: str) -> Any:
-        if isinstance(value, Mapping):
-            return {key: hidden(item, str(key)) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [hidden(item, name) for item in value]
+    def hidden(key: Key, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        if (names_a_secret(name) and _is_secret(value)) or any(secret in value for secret in secrets):
+        if (names_a_secret(name_at(key)) and _is_secret(value)) or any(secret in value for secret in secrets):
             return mark(value)
         return _without_passwords(value, mark)
 
-    return hidden(values, "")
+    return changed(values, hidden)
 
 
 def fingerprint(secret: str) -> str:

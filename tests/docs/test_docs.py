@@ -96,11 +96,29 @@ def test_every_public_name_is_in_the_api_or_the_page_on_plugins():
     tree = ast.parse(Path(public.__file__).read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level and node.module]
     origins = {alias.name: node.module for node in imports for alias in node.names}
-    shown = dict(re.findall(r"^::: frame\.(\w+)\n((?: .*\n)*)", DOCS["api"], re.MULTILINE))
-    assert set(origins) == set(public.__all__)
+    assert set(origins) == set(dir(public)) - {"__version__"}
+    assert set(public.__all__) == {alias.name for node in imports if node in tree.body for alias in node.names}
+    for topic in ("figures", "images"):
+        assert origins.pop(topic) == "api"
+        tree = ast.parse(Path(getattr(public, topic).__file__).read_text())
+        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+        names = {alias.name: f"api.{topic}.{node.module}" for node in imports for alias in node.names}
+        assert set(names) == set(getattr(public, topic).__all__)
+        origins |= names
+    shown = dict(re.findall(r"^::: frame\.([\w.]+)\n((?: .*\n)*)", DOCS["api"], re.MULTILINE))
     for name, module in origins.items():
         everything = module in shown and "members:" not in shown[module]
         assert everything or re.search(rf"\b{name}\b", shown.get(module, "") + DOCS["plugins"]), name
+
+
+def test_what_plugins_of_version_1_imported_is_there_or_the_table_of_changes_says_where():
+    changes = DOCS["plugins"].partition("#### From version 1 to 2")[2].partition("\n## ")[0]
+    before = Path(__file__).with_name("public_names_of_version_1.txt").read_text().split()
+    gone = [name for name in before if not hasattr(public, name)]
+    assert gone
+    assert [name for name in gone if not re.search(rf"^\| `from frame import .*\b{name}\b.*` \|", changes, re.M)] == []
+    for module, name in re.findall(r"`(figures|images)\.(\w+)`", changes):
+        assert hasattr(getattr(public, module), name)
 
 
 def test_every_file_of_a_runs_folder_is_documented():

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from frame import png
+from frame.api.figures import png
 
 
 def render(figure):

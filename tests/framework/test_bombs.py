@@ -17,7 +17,7 @@ LOADS = f"""
 import json, resource, sys, time
 from pathlib import Path
 from frame.errors import UserError
-from frame.resolve import load_recipe
+from frame.recipe.load import load_recipe
 try:
     load_recipe("quickstart", ["train.epochs=1"])  # imports all that it needs
 except UserError as error:

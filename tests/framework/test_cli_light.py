@@ -67,6 +67,14 @@ def test_nothing_heavy_is_imported(tmp_path, arguments):
     assert result.stderr.splitlines()[-1] == "heavy:"
 
 
+def test_a_star_brings_nothing_heavy_and_figures_wait_for_a_figure(tmp_path):
+    code = f"from frame import *\nfrom frame import figures, hookimpl\nimport sys\nprint([n for n in {HEAVY} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean_environment(tmp_path), capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.yaml")))
 def test_shipped_recipes_are_right(cli, recipe):
     result = cli("validate", recipe)

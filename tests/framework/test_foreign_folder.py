@@ -276,7 +276,7 @@ def test_a_copy_by_hard_links_goes_on_alone(cli, run, tmp_path):
 def test_who_has_the_folder_may_look_through_it(run):
     """Closing a file once more drops a POSIX lock: the lock's file is not opened by its holder again."""
     code = (
-        "import sys; from pathlib import Path; from frame.rundir import RunDir\n"
+        "import sys; from pathlib import Path; from frame.rundir.folder import RunDir\n"
         "with RunDir(Path(sys.argv[1])).locked(): print('taken')"
     )
     with RunDir(run).locked():

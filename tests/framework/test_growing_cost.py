@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frame import AnalyzerResult, Chart, Series, Table
+from frame import AnalyzerResult, Chart, Mark, Series, Table
 from frame.analysis.after_training import explain_so_far
 from frame.analysis.analyze import save_result
 from frame.recipe.load import load_recipe
-from frame.report.thinning import POINTS, evenly, thinned
+from frame.report.thinning import POINTS, course, evenly
 from frame.rundir.folder import RunDir, write_json
 from frame.training.throttle import Throttle
 
@@ -53,13 +53,13 @@ def test_a_long_line_keeps_its_ends_and_every_extreme():
     y = [float(value) for value in rng.normal(size=20_000)]
     y[7_003], y[15_001], y[15_002] = 50.0, -50.0, -50.0
     y[100], y[200], y[300] = math.nan, None, math.inf
-    places = thinned(y)
+    places = course(y)
     assert len(places) <= POINTS
     assert places == sorted(set(places))
     assert {0, 19_999, 7_003, 15_001} <= set(places)
     assert not {100, 200, 300} & set(places)
-    assert thinned(y[:POINTS]) == list(range(POINTS))
-    assert thinned([math.nan] * 5000) == [0, 4999]
+    assert course(y[:POINTS]) == list(range(POINTS))
+    assert course([math.nan] * 5000) == [0, 4999]
 
 
 def test_rows_are_spaced_evenly_with_both_ends_and_what_is_asked_for():
@@ -125,6 +125,18 @@ def test_points_and_bars_are_not_thinned(tmp_path):
     save_result(tmp_path, 0, AnalyzerResult("A", figures=(Chart("a", "A", "x", "y", series),)), draw=False)
     (chart,) = json.loads((tmp_path / "result.json").read_text())["figures"]
     assert [len(line["x"]) for line in chart["series"]] == [3000, 3000, POINTS - 2]  # its ends are extremes
+
+
+def test_points_and_marks_that_have_no_place_in_a_chart_are_left_out_and_the_page_shows_the_rest(cli, long):
+    series = [Series("a", [1, math.nan, math.inf, 4], [1, 2, 3, math.nan])]
+    chart = Chart("a", "A", "x", "y", series, marks=[Mark(math.nan, "nowhere"), Mark(4, "here")])
+    place = long.analysis / "gaps"
+    place.mkdir()
+    save_result(place, 0, AnalyzerResult("Gaps", figures=(chart,)), draw=False)
+    assert cli("report", long.path).code == 0
+    shown = charts(long.report.read_text())["a"]
+    assert (shown["series"][0]["x"], shown["series"][0]["y"]) == ([1, 4], [1, None])
+    assert [mark["label"] for mark in shown["marks"]] == ["here"]
 
 
 def test_a_result_of_an_earlier_version_with_every_point_is_thinned_and_one_without_end_left_out(cli, long):

@@ -18,10 +18,10 @@ TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 HELPERS = TINY.with_name("helpers.py")
 KILLED = """
 import os, signal
-import frame.conduct
+import frame.runs.beginning
 from frame import hookimpl
 
-frame.conduct.save_recipe = lambda folder, recipe: os.kill(os.getpid(), signal.SIGKILL)
+frame.runs.beginning.save_recipe = lambda folder, recipe: os.kill(os.getpid(), signal.SIGKILL)
 
 @hookimpl
 def frame_components():

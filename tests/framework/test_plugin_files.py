@@ -1,4 +1,4 @@
-"""The code of a recipe's own plugin files: what was imported is what the run's folder keeps, hashes and signs."""
+"""The code of a recipe's own plugin files: what was imported is what the run's folder keeps, hashes and names."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def make(cli, tmp_path):
     return make
 
 
-def signed(run: Path) -> dict[str, str]:
+def recorded(run: Path) -> dict[str, str]:
     return json.loads((run / "run.json").read_text())["plugin_files"]
 
 
@@ -76,7 +76,7 @@ def kept(run: Path) -> dict[str, str]:
 def test_a_plugin_that_is_edited_while_the_run_starts_is_kept_as_it_was_imported(make, cli):
     run = make({"local.py": EDITS_ITSELF}, "./local.py", "lr_finder.use=edits", "optimizer.lr=auto")
     assert (run / "plugins" / "local.py").read_text() == EDITS_ITSELF
-    assert signed(run) == {name: digest for name, digest in kept(run).items() if name != "unlisted.py"}
+    assert recorded(run) == {name: digest for name, digest in kept(run).items() if name != "unlisted.py"}
     result = cli("resume", run)
     assert result.code == 0, result.err
 
@@ -94,7 +94,7 @@ def test_two_plugins_of_one_name_are_kept_both(make, cli):
     run = make(texts, "./da/p.py, ./db/p.py", "callbacks.1.use=a", "callbacks.2.use=b")
     assert (run / "plugins" / "p.py").read_text() == texts["da/p.py"]
     assert (run / "plugins" / "2" / "p.py").read_text() == texts["db/p.py"]
-    assert signed(run) == kept(run)
+    assert recorded(run) == kept(run)
     result = cli("resume", run)
     assert result.code == 0, result.err
     again = cli("run", run / "recipe.resolved.yaml", "--out", "again")
@@ -110,8 +110,8 @@ def test_a_file_beside_a_plugin_is_imported_by_it_kept_and_signed(make, cli, tmp
     run = make({**files, "unused.py": "raise SystemExit"}, "./mine.py", "callbacks.1.use=mine")
     assert sys.path == before
     assert "as it was" in (run / "log.txt").read_text()
-    assert signed(run) == kept(run)
-    assert signed(run).keys() == {"helpers.py", *files}
+    assert recorded(run) == kept(run)
+    assert recorded(run).keys() == {"helpers.py", *files}
     (tmp_path / "names.py").write_text("NAME = 'edited'\n")
     resumed = cli("resume", run)
     assert resumed.code == 0, resumed.err

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from frame import Omissions, Split, fit_image, load_run
+from frame import Split, images, load_run
 from frame.runs.predict import image_files, predict
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
@@ -130,7 +130,7 @@ def test_grey_data_gets_grey_images(cli, tmp_path):
 
 def test_a_list_without_an_end_is_answered_as_it_comes(run, tmp_path):
     lines = itertools.repeat(f"{tmp_path / 'data' / 'test' / 'ant' / '0.png'}\n")
-    answers = predict(load_run(run), image_files(["-"], lines, print, Omissions()), 1, print)
+    answers = predict(load_run(run), image_files(["-"], lines, print, images.Omissions()), 1, print)
     assert len({answer.top[0][0] for answer in itertools.islice(answers, 1_200)}) == 1  # more than two batches
 
 
@@ -139,7 +139,7 @@ def test_hidden_files_and_other_files_of_a_folder_are_passed_over(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "a/b/up.png").symlink_to(tmp_path / "a")
-    left_out = Omissions()
+    left_out = images.Omissions()
     assert list(image_files([str(tmp_path)], (), print, left_out)) == [str(tmp_path / "a/b/one.JPG")]
     assert {str(one) for one in left_out.found()} == {
         f".txt files: 1 ({tmp_path}/a/notes.txt)",
@@ -192,7 +192,7 @@ def test_the_heat_is_that_of_the_predicted_class_at_the_deepest_layer(cli, tmp_p
     likeliest = int(json.loads(done.out)["top"][0]["class"])
     opened = load_run(run)
     network = opened.network()
-    pixels = np.asarray(fit_image(Image.open("one.png"), (32, 32)).convert("L"))
+    pixels = np.asarray(images.fit_image(Image.open("one.png"), (32, 32)).convert("L"))
     pipeline = network.evaluation(Split(pixels.reshape(1, 32, 32, 1), np.zeros(1, np.int64)))
     (heat,) = layer_maps(network.model, pipeline.inputs([0]), [likeliest], {"3": channels_first}, "gradcam")[0]
     picture = np.asarray(Image.open("maps/000001-one.png")).astype(float)

@@ -41,7 +41,7 @@ def make(tmp_path):
 def holding(folder: Path) -> subprocess.Popen[str]:
     """Start a process that has a run's folder; it ends when its input does."""
     code = (
-        "import sys; from pathlib import Path; from frame.rundir import RunDir\n"
+        "import sys; from pathlib import Path; from frame.rundir.folder import RunDir\n"
         "with RunDir(Path(sys.argv[1])).locked(): print('locked', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(folder)]

@@ -78,7 +78,7 @@ class TestPackagesOfEveryKind:
 
     def test_frame_lists_them_without_importing_torch(self, packages, frame):
         script = (
-            "import sys; from frame.plugins import load_plugins; plugins = load_plugins(); "
+            "import sys; from frame.plugins.load import load_plugins; plugins = load_plugins(); "
             "print([str(error) for error in plugins.errors], 'torch' in sys.modules, 'numpy' in sys.modules); "
             "print(*(f'{r.kind}/{name}' for r in plugins.registries for name in r))"
         )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from frame.compute.randomness import rng_state, seed_everything, set_rng_state
-from frame.files import write_bytes
+from frame.rundir.files import write_bytes
 from frame.rundir.history import append_line, read_lines
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from frame.plugins.trust import sign
+from frame.plugins.trust import remember
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 PLUGIN = """
@@ -80,13 +80,13 @@ def call(cli, tmp_path):
 
 @pytest.fixture
 def as_another(tmp_path, monkeypatch):
-    """Call to be another user from here on: one with a key of his own, or none."""
+    """Call to be another user from here on: one with a list of his own, or none."""
 
-    def become(key: bytes | None = b"k" * 32) -> None:
+    def become(known: bytes | None = b"0" * 64 + b"\n") -> None:
         state = tmp_path / "other"
         (state / "frame").mkdir(parents=True)
-        if key is not None:
-            (state / "frame" / "key").write_bytes(key)
+        if known is not None:
+            (state / "frame" / "plugins").write_bytes(known)
         monkeypatch.setenv("XDG_STATE_HOME", str(state))
 
     return become
@@ -106,9 +106,9 @@ FOREIGN = "plugin './plugins/local.py' is not loaded: its run, {run}, was not ma
 
 def test_a_run_of_ones_own_is_resumed_and_run_again_without_a_question(make, call, tmp_path):
     run = make()
-    key = tmp_path / ".local" / "state" / "frame" / "key"
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert [path.name for path in key.parent.iterdir()] == ["key"]
+    known = tmp_path / ".local" / "state" / "frame" / "plugins"
+    assert stat.S_IMODE(known.stat().st_mode) == 0o600
+    assert len(known.read_text().splitlines()) == 1
     for command in ("validate", "explain", "run", "resume"):
         result, imported = call(*words(command, run))
         assert result.code in (0, 130), result.err
@@ -138,7 +138,7 @@ def test_trust_loads_it(make, call, as_another, command):
 
 def test_a_trusted_resume_is_remembered(make, call, as_another):
     run = make()
-    as_another(key=None)
+    as_another(known=None)
     result, imported = call("resume", run)
     assert (result.code, imported) == (2, False)
     result, imported = call("resume", run, "--trust")
@@ -165,15 +165,22 @@ def test_a_plugin_that_was_changed_is_named_with_both_checksums(make, call, comm
     assert FOREIGN.format(run=run) in result.err
 
 
-@pytest.mark.parametrize("signature", [None, "", "?", "é", 3, []])
-@pytest.mark.parametrize("key", [None, b"", b"k" * 32], ids=["no key", "empty key", "key"])
-def test_no_other_signature_counts(make, call, as_another, signature, key):
+@pytest.mark.parametrize("known", [None, b"", b"\n\n", b"\xff\n"], ids=["no list", "empty", "no lines", "no text"])
+def test_no_other_list_counts(make, call, as_another, known):
     run = make()
-    as_another(key)
-    change_record(run, plugin_signature=signature)
+    as_another(known)
     result, imported = call("validate", run / "recipe.resolved.yaml")
     assert (result.code, imported) == (2, False)
     assert FOREIGN.format(run=run) in result.err
+
+
+@pytest.mark.parametrize("changes", [{"id": "another"}, {"plugin_modules": ["some_module"]}, {"plugin_files": {}}])
+def test_another_run_with_the_same_plugins_and_the_same_run_with_others_are_not_known(make, call, changes):
+    run = make()
+    change_record(run, **changes)
+    result, imported = call("validate", run / "recipe.resolved.yaml")
+    assert (result.code, imported) == (2, False)
+    assert "is not loaded" in result.err
 
 
 @pytest.mark.parametrize("record", ["", "[]", "null", "{", "[" * 100_000, '{"plugin_files": [1], "plugin_modules": 3}'])
@@ -234,7 +241,7 @@ def test_a_run_behind_a_link_is_still_ones_own(make, call, tmp_path):
 
 @pytest.mark.parametrize("kind", ["extends inside", "extends outside", "another file", "a link to another file"])
 def test_a_hostile_recipe_finds_no_other_way(make, call, tmp_path, kind):
-    """In a run of the user's own, whose record and signature are whole."""
+    """In a run of the user's own, whose record is whole."""
     run = make()
     recipe, evil = run / "recipe.resolved.yaml", tmp_path / "evil.py"
     evil.write_text("from pathlib import Path\nPath('evil.txt').touch()\n")
@@ -298,29 +305,28 @@ def test_what_the_user_names_himself_is_loaded(make, call, tmp_path, as_another)
 
 
 @pytest.mark.parametrize("plugins", [True, False], ids=["with plugins", "without"])
-def test_a_home_that_cannot_be_written_costs_the_signature_only(cli, tmp_path, monkeypatch, plugins):
+def test_a_home_that_cannot_be_written_costs_the_memory_only(cli, tmp_path, monkeypatch, plugins):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     quickstart = ("quickstart", "train.epochs=1", "analyzers=[]", "model.widths=[4,4,4,4]")
     result = cli("run", *((TINY,) if plugins else quickstart))
     assert result.code == 0, result.err
-    assert ("the run's plugins cannot be signed" in result.err) == plugins
-    (run,) = (tmp_path / "runs").glob("*/*")
-    assert json.loads((run / "run.json").read_text()).get("plugin_signature") is None
+    assert ("the run's plugins cannot be remembered" in result.err) == plugins
 
 
-def test_runs_that_begin_at_once_share_one_key(tmp_path, monkeypatch):
+def test_runs_that_begin_at_once_are_all_remembered(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     with ThreadPoolExecutor(16) as pool:
-        signatures = set(pool.map(lambda _: sign({"plugin_files": {}}), range(64)))
-    assert len(signatures) == 1
-    assert [path.name for path in (tmp_path / "frame").iterdir()] == ["key"]
+        list(pool.map(lambda number: remember({"id": str(number)}), range(64)))
+    lines = (tmp_path / "frame" / "plugins").read_text().splitlines()
+    assert len(set(lines)) == 64
+    assert {len(line) for line in lines} == {64}
 
 
 def test_a_state_folder_that_is_relative_is_not_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_STATE_HOME", "state")
-    sign({})
+    remember({})
     assert not (tmp_path / "state").exists()
-    assert (tmp_path / "home" / ".local" / "state" / "frame" / "key").is_file()
+    assert (tmp_path / "home" / ".local" / "state" / "frame" / "plugins").is_file()

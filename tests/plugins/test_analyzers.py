@@ -53,7 +53,8 @@ def test_samples_show_the_original_beside_the_augmented_image():
 
 
 def test_samples_without_augmentation_and_with_few_images():
-    run = make_run(train=random_split(4), augment=lambda images: images)
+    train = random_split(4)
+    run = make_run(train=train, training_pixels=lambda indices, _: train.images[list(indices)])
     result = Samples().build(run)
     assert result.notes == ("The training set has 4 images only.",)
     assert "leave them as they are" in result.figures[0].caption

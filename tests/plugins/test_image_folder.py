@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from frame import UserError
-from frame_plugins.data._pixels import mean_and_std
+from frame.api.images import mean_and_std
 from frame_plugins.data.image_folder import ImageFolder, frame_components
 from frame_plugins.data.image_folder.reading import read_folder
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from fakes.analysis_run import make_run, random_split
-from frame import Chart, Picture, Split, png
+from frame import Chart, Picture, Split, figures
 from frame_plugins.analyzers.robustness import KINDS, Corrupter, Robustness, transform
 
 
@@ -116,14 +116,14 @@ def test_accuracy_falls_where_the_model_is_weak_and_nowhere_else(channels):
     titles = [axes.get_title() for axes in picture.image.axes if axes.get_title()]
     assert titles == ["as it is", *(name.replace(" ", "\n") for name in lines)]
     assert len([axes for axes in picture.image.axes if axes.images]) == 1 + 3 * len(KINDS)
-    assert len(png(picture)) > 5000
+    assert len(figures.png(picture)) > 5000
 
 
 def test_a_seeded_subset_of_the_test_set_is_corrupted_and_answered_in_batches():
     run = make_run(test=random_split(600), train=random_split(10), mistakes=0)
     seen = []
-    answer = run.answer
-    run = replace(run, answer=lambda pixels: seen.append(len(pixels)) or answer(pixels))
+    logits = run.logits
+    run = replace(run, logits=lambda pixels: seen.append(len(pixels)) or logits(pixels))
     settings = {"corruptions": ("gaussian_noise", "jpeg"), "severities": (2,)}
     first = Robustness(images=300, **settings).build(run)
     assert seen == [250] * 3 + [50] * 3

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -28,7 +27,6 @@ from fakes.wandb_run import (
 from fakes.wandb_server import WandbServer
 from frame import UserError, hide_settings, known_secrets
 from frame_plugins.trackers.wandb_tracker import Wandb
-from frame_plugins.trackers.wandb_tracker.media import overlay
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
 
@@ -132,18 +130,6 @@ def test_one_table_of_predictions_merges_all_analyzers(tmp_path):
         [(128, 128), None],
         [None, None],
     ]
-
-
-def test_the_overlay_shows_the_heat_where_it_is():
-    heat = np.zeros((2, 2), np.float32)
-    heat[0, 0] = 1
-    shown = overlay(np.full((8, 8, 1), 100, np.uint8), heat).astype(int)
-    assert shown.shape == (128, 128, 3)
-    hot, cold = shown[8, 8], shown[-8, -8]
-    assert hot[0] > 200  # inferno: the hottest is yellow
-    assert hot[2] < hot[0]
-    assert cold.max() < 100  # darkened by the map's black
-    np.testing.assert_array_equal(overlay(np.full((8, 8, 3), 100, np.uint8), 0 * heat), 100)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from fakes.wandb_log import OfflineRun
 from fakes.wandb_run import alone, analysis, leave_files, log_a_run, reached, read_offline, training_run
 from fakes.wandb_server import WandbServer
-from frame import png
+from frame import figures
 from frame.recipe.recipe import Named
 from frame.training.trackers import Trackers
 from frame_plugins.trackers.wandb_tracker import Wandb
@@ -66,7 +66,7 @@ def test_a_server_that_fails_in_the_middle(tmp_path, server, how):
     trackers = Trackers(warnings.append)
     patient_start = Wandb(step_timeout_s=STEP, finish_timeout_s=FINISH)
     trackers.start([Named("wandb", patient_start)], run)
-    [png(figure) for figure in analysis().figures]  # the first picture of a process takes a second
+    [figures.png(figure) for figure in analysis().figures]  # the first picture of a process takes a second
     fail(server, how)
     start = time.monotonic()
     log_a_run(trackers)

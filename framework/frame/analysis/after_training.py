@@ -14,9 +14,9 @@ from torch import nn
 
 from ..api.contracts import AnalysisRun, RunHistory, TrainingRun
 from ..api.data import Predictions
-from ..files import write_bytes
 from ..recipe.recipe import Recipe
 from ..rundir.checkpoints import load_best
+from ..rundir.files import write_bytes
 from ..rundir.folder import RunDir
 from ..rundir.history import read_lines
 from ..training.build import Parts
@@ -46,7 +46,7 @@ def keep_model(run: TrainingRun, recipe: Recipe, folder: RunDir, *, is_best: boo
 
 def predict_test(run: TrainingRun, parts: Parts, folder: RunDir) -> Predictions:
     """Run the kept model over the test set once, and save what it answered."""
-    predictions = predict(run.eval_model, parts.test, parts.answer, parts.backend)
+    predictions = predict(run.eval_model, parts.test, parts.forward, parts.backend)
     arrays: dict[str, Any] = {
         "logits": predictions.logits,
         "targets": predictions.targets,
@@ -56,10 +56,9 @@ def predict_test(run: TrainingRun, parts: Parts, folder: RunDir) -> Predictions:
     return predictions
 
 
-def analysis_run(
-    model: nn.Module, parts: Parts, recipe: Recipe, folder: RunDir, predictions: Predictions
-) -> AnalysisRun:
+def analysis_run(model: nn.Module, parts: Parts, folder: RunDir, predictions: Predictions) -> AnalysisRun:
     """Return what analyzers see of a run. model: the kept one."""
+    recipe = parts.recipe
     return AnalysisRun(
         **vars(history(folder)),
         data=parts.data.read_only(),
@@ -71,7 +70,7 @@ def analysis_run(
         evaluation_inputs=parts.test.inputs,
         evaluation_pixels=parts.test.pixels,
         training_pixels=parts.training.pixels,
-        answer=answers(model, parts),
+        logits=logits_of(model, parts),
     )
 
 
@@ -91,17 +90,17 @@ def history(folder: RunDir) -> RunHistory:
     )
 
 
-def answers(model: nn.Module, parts: Parts) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function of `AnalysisRun.answer`: pixels (N, H, W, C) uint8 -> logits (N, classes) float32."""
+def logits_of(model: nn.Module, parts: Parts) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function of `AnalysisRun.logits`: pixels (N, H, W, C) uint8 -> logits (N, classes) float32."""
     pipeline, backend = parts.test, parts.backend
 
     @torch.inference_mode()
-    def answer(pixels: np.ndarray) -> np.ndarray:
-        logits = []
+    def logits(pixels: np.ndarray) -> np.ndarray:
+        found = []
         for part in torch.split(torch.from_numpy(pixels), pipeline.batch_size):
             images = part.to(backend.device).permute(0, 3, 1, 2)  # (N, C, H, W)
             with backend.autocast():
-                logits.append(parts.answer(model, backend.order(pipeline.normalize(images))).float().cpu())
-        return torch.cat(logits).numpy()
+                found.append(parts.forward(model, backend.order(pipeline.normalize(images))).float().cpu())
+        return torch.cat(found).numpy()
 
-    return answer
+    return logits

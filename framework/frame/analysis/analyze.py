@@ -7,7 +7,7 @@ import re
 import time
 import traceback
 import zipfile
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,16 +23,16 @@ from ..api.model_guard import untouched, withheld
 from ..api.results import PLAIN_NAME, AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
 from ..compute.randomness import rng_untouched
 from ..errors import FrameError
-from ..files import write_bytes, write_text
+from ..nested import Key, changed
 from ..recipe.recipe import Named, unique_names
-from ..report.thinning import ROWS, thinned, thinning_note
+from ..report.thinning import ROWS, thinned
 from ..rundir.csv_text import csv_text
+from ..rundir.files import write_bytes, write_text
 from ..rundir.folder import write_json
+from ..rundir.results import Result, SavedChart, SavedFigure, SavedImage, SavedMatrix, SavedPicture, SavedTable
 from ..secrets import hide_secrets, printable
 from .time_limit import OutOfTime, time_limit
 
-FACTS = ("index", "target", "predicted", "confidence", "loss", "source")
-"""What is said of a labelled image in result.json."""
 BREAK_S = 60
 """Seconds that an analyzer of the history may take after an epoch."""
 
@@ -54,7 +54,7 @@ def analyze(
     """
     failed = 0
     hidden = withheld()
-    closed = replace(run, model=hidden, answer=hidden)
+    closed = replace(run, model=hidden, logits=hidden)
     for order, (name, named) in enumerate(unique_names(analyzers)):
         if only is not None and name not in only:
             continue
@@ -105,19 +105,18 @@ def _own_folder(folder: Path, name: str) -> Path:
 
 def save_result(folder: Path, order: int, result: AnalyzerResult, *, draw: bool = True) -> None:
     """Write figures, tables and images as files, and result.json, which names them all: what the report reads."""
-    write_json(
-        folder / "result.json",
-        {
-            "order": order,
-            "title": result.title,
-            "notes": list(result.notes),
-            "scalars": {name: float(value) for name, value in result.scalars.items()},
-            "figures": [_save_figure(folder, figure, draw) for figure in result.figures],
-            "tables": [_save_table(folder, table) for table in result.tables],
-            "images": _save_images(folder, result.images),
-        },
-        indent=None,
-    )
+    saved: Result = {
+        "order": order,
+        "title": result.title,
+        "notes": list(result.notes),
+        "scalars": {name: float(value) for name, value in result.scalars.items()},
+        "figures": [_save_figure(folder, figure, draw) for figure in result.figures],
+        "tables": [_save_table(folder, table) for table in result.tables],
+        "images": _save_images(folder, result.images),
+    }
+    figures = [changed(asdict(figure), _plain) for figure in saved["figures"]]
+    tables = [asdict(table) for table in saved["tables"]]
+    write_json(folder / "result.json", saved | {"figures": figures, "tables": tables}, indent=None)
 
 
 def _save_failure(folder: Path, order: int, title: str, error: BaseException) -> None:
@@ -129,39 +128,34 @@ def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, FrameError | OutOfTime) else f"{type(error).__name__}: {error}"
 
 
-def _save_figure(folder: Path, figure: Figure, draw: bool) -> dict[str, Any]:
-    values: dict[str, Any] = {"file": _file(figure.name, "png")}
+def _save_figure(folder: Path, figure: Figure, draw: bool) -> SavedFigure:
+    file = _file(figure.name, "png")
     if draw:
-        write_bytes(folder / values["file"], png(figure))
+        write_bytes(folder / file, png(figure))
     if isinstance(figure, Chart):
-        return values | {"kind": "chart"} | _plain(asdict(_thinned(figure)))
-    values |= {"title": figure.title, "caption": figure.caption}
+        return SavedChart(**vars(thinned(_placed(figure))), file=file)
     if isinstance(figure, Matrix):
-        return values | {"kind": "matrix", "classes": list(figure.classes), "counts": figure.counts.tolist()}
-    return values | {"kind": "picture"}
+        return SavedMatrix(**vars(figure), file=file)
+    return SavedPicture(title=figure.title, caption=figure.caption, file=file)
 
 
-def _thinned(chart: Chart) -> Chart:
-    """Return a chart with its long lines thinned, which its caption says."""
-    points = [thinned(line.y) if line.kind == "line" else range(len(line.y)) for line in chart.series]
-    note = thinning_note(sum(len(line.y) for line in chart.series), sum(map(len, points)))
-    if not note:
-        return chart
-    series = [
-        replace(line, x=[line.x[place] for place in places], y=[line.y[place] for place in places])
-        for line, places in zip(chart.series, points, strict=True)
-    ]
-    return replace(chart, series=series, caption=chart.caption + note)
+def _placed(chart: Chart) -> Chart:
+    """Return a chart without the points and marks whose x is no finite number: they have no place in it."""
+    series = []
+    for line in chart.series:
+        points = [(x, y) for x, y in zip(line.x, line.y, strict=True) if np.isfinite(x)]
+        series.append(replace(line, x=[x for x, _ in points], y=[y for _, y in points]))
+    return replace(chart, series=series, marks=[mark for mark in chart.marks if np.isfinite(mark.x)])
 
 
-def _plain(value: Any) -> Any:
-    """Return chart data as JSON has it: numbers with six digits that count, a gap where there is no finite number."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+def _plain(key: Key, value: Any) -> Any:
+    """Return a figure's value as JSON has it: six digits of a number count, and there is a gap for one not finite."""
+    if isinstance(value, np.ndarray):
+        return changed(value.tolist(), _plain)
     if isinstance(value, str | bool | int) or value is None:
         return value
-    if isinstance(value, Sequence | np.ndarray):
-        return [_plain(item) for item in value]
+    if isinstance(value, Sequence):  # a range
+        return [_plain(key, item) for item in value]
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
@@ -172,19 +166,19 @@ def _file(name: str, ending: str) -> str:
     return f"{name}.{ending}"
 
 
-def _save_table(folder: Path, table: Table) -> dict[str, Any]:
+def _save_table(folder: Path, table: Table) -> SavedTable:
     file = _file(table.name, "csv")
     write_text(folder / file, csv_text([table.columns, *table.rows]))
-    rows = [list(row) for row in table.rows[:ROWS]]
-    header = {"file": file, "title": table.title, "caption": table.caption, "rows_in_all": len(table.rows)}
-    return {**header, "columns": list(table.columns), "rows": rows}
+    shown = replace(table, rows=[list(row) for row in table.rows[:ROWS]])
+    return SavedTable(**vars(shown), file=file, rows_in_all=len(table.rows))
 
 
-def _save_images(folder: Path, images: Sequence[LabelledImage]) -> list[dict[str, Any]]:
+def _save_images(folder: Path, images: Sequence[LabelledImage]) -> list[SavedImage]:
     """Write images and their heat maps as PNGs into one images.zip, and return what there is to say of each."""
     if not images:
         return []
-    entries, content = [], io.BytesIO()
+    entries: list[SavedImage] = []
+    content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for number, item in enumerate(images):
             file = f"{number:04}.png"
@@ -193,8 +187,17 @@ def _save_images(folder: Path, images: Sequence[LabelledImage]) -> list[dict[str
             for place, (name, heat) in enumerate(item.heats.items()):
                 heats[name] = f"{number:04}_heat{place}.png"
                 archive.writestr(heats[name], _encode(np.rint(255 * heat).astype(np.uint8)[..., None]))
-            facts = {key: getattr(item, key) for key in FACTS}
-            entries.append({"file": file, **facts, "heats": heats})
+            saved = SavedImage(
+                file=file,
+                index=item.index,
+                target=item.target,
+                predicted=item.predicted,
+                confidence=item.confidence,
+                loss=item.loss,
+                source=item.source,
+                heats=heats,
+            )
+            entries.append(saved)
     write_bytes(folder / "images.zip", content.getvalue())
     return entries
 

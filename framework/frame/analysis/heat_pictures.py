@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
-from PIL.Image import Resampling
 
 from ..api.components import AnalyzerComponent
+from ..api.figures import overlay
 from ..api.model_guard import untouched
 from ..errors import UserError
 from ..input.pipeline import Pipeline
@@ -43,7 +43,8 @@ class HeatPictures:
             heats = self.analyzer.component.heat(model, inputs, classes, layers)
         for name, pixels, heat in zip(names, pipeline.pixels(numbers), heats, strict=True):
             self.written += 1
-            _laid_over(pixels, heat).save(self.folder / f"{self.written:06}-{_safe(Path(name).stem)}.png")
+            picture = PIL.Image.fromarray(overlay(pixels, heat, SIDE))
+            picture.save(self.folder / f"{self.written:06}-{_safe(Path(name).stem)}.png")
 
 
 def heat_pictures(loaded: Loaded, folder: Path) -> HeatPictures:
@@ -63,26 +64,6 @@ def heat_pictures(loaded: Loaded, folder: Path) -> HeatPictures:
     except OSError as error:
         raise UserError(f"--cam {folder}: cannot be a folder: {error.strerror or error}") from error
     return HeatPictures(folder, analyzer)
-
-
-def _laid_over(pixels: np.ndarray, heat: np.ndarray) -> PIL.Image.Image:
-    """Return an image (H, W, 1 or 3) uint8 under its heat, in the colours and opacity of the analyzers' pictures.
-
-    Without any heat it is pale, as there.
-    """
-    from matplotlib import colormaps
-
-    factor = max(1, -(-SIDE // max(pixels.shape[:2])))
-    size = (factor * pixels.shape[1], factor * pixels.shape[0])
-    image = PIL.Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)).copy())
-    below = np.asarray(image.resize(size, Resampling.NEAREST), np.float32)
-    if heat.max() <= 0:
-        return PIL.Image.fromarray(np.rint(0.4 * below + 0.6 * 255).astype(np.uint8))
-    scaled = PIL.Image.fromarray(heat.astype(np.float32)).resize(size, Resampling.BILINEAR)
-    warmth = np.asarray(scaled).clip(0, 1)[..., None]  # (H, W, 1)
-    above = 255 * colormaps["inferno"](warmth[..., 0])[..., :3]
-    opacity = 0.35 + 0.35 * warmth
-    return PIL.Image.fromarray(np.rint(opacity * above + (1 - opacity) * below).astype(np.uint8))
 
 
 def _safe(stem: str) -> str:

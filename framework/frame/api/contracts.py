@@ -211,7 +211,7 @@ class AnalysisRun(RunHistory):
     """Test images by number -> (N, H, W, C) uint8: those inputs before they were normalised, to draw on."""
     training_pixels: Callable[[Sequence[int], int], np.ndarray]
     """(training images by number, epoch) -> (N, H, W, C) uint8: as augmented in that epoch."""
-    answer: Callable[[np.ndarray], np.ndarray]
+    logits: Callable[[np.ndarray], np.ndarray]
     """(N, H, W, C) uint8 pixels, as of `evaluation_pixels` -> logits (N, classes) float32, as the run evaluates: for
     analyzers that declare `needs_model`."""
 

@@ -135,6 +135,11 @@ class DataInfo:
     def channels(self) -> int:
         return self.shape[2]
 
+    @property
+    def mean_pixel(self) -> tuple[int, ...]:
+        """The mean colour, per channel, as pixel values 0..255."""
+        return tuple(round(255 * mean) for mean in self.mean)
+
 
 @dataclass(frozen=True)
 class DataSplits:

@@ -49,7 +49,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
 
 def _write(path: Path, comparison: Comparison) -> None:
     from ..errors import UserError
-    from ..files import write_text
+    from ..rundir.files import write_text
 
     try:
         write_text(path, comparison.page())

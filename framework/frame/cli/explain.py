@@ -14,8 +14,8 @@ from .run import OVERRIDES, RECIPE, TRUST
 from .text import echo
 
 if TYPE_CHECKING:
+    from ..nested import Key
     from ..recipe.origins import Value
-    from ..recipe.yaml_text import Key
 
 DEFAULT = "default"
 NARROWEST = 40

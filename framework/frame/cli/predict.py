@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -16,6 +16,16 @@ from .text import echo
 
 if TYPE_CHECKING:
     from ..runs.predict import Answer
+
+
+class PredictOptions(TypedDict):
+    """The options of `frame predict`."""
+
+    top: int
+    form: str | None
+    cam: Path | None
+    device: str | None
+    trust: bool
 
 
 @click.command(short_help="Ask a finished run's model about images.")
@@ -30,10 +40,7 @@ if TYPE_CHECKING:
 @DEVICE
 @TRUST
 @click.pass_context
-def predict(
-    context: click.Context, run: Path, images: tuple[str, ...], *, top: int, form: str | None, cam: Path | None,
-    device: str | None, trust: bool,
-) -> None:  # fmt: skip
+def predict(context: click.Context, run: Path, images: tuple[str, ...], **options: Unpack[PredictOptions]) -> None:
     """Name the likeliest classes of each IMAGE by the model of the finished RUN (its folder).
 
     IMAGE is a file, a folder, a pattern such as 'photos/**/*.jpg', or - for a list on standard input, a name a line.
@@ -41,8 +48,7 @@ def predict(
     is 1 then. What lies in a folder and is no image by its ending is counted.
     """
     from ..analysis.heat_pictures import heat_pictures
-    from ..api.images import shown_name
-    from ..api.omissions import Omissions
+    from ..api.images import Omissions, shown_name
     from ..runs.open import open_changed
     from ..runs.predict import image_files
     from ..runs.predict import predict as answers
@@ -54,9 +60,10 @@ def predict(
         skipped += 1
         echo(f"skipped: {shown_name(name)}: {reason}", err=True)
 
-    opened = open_changed(run, on(device), trust=trust)
+    form, cam = options["form"], options["cam"]
+    opened = open_changed(run, on(options["device"]), trust=options["trust"])
     pictures = heat_pictures(opened.loaded, cam) if cam else None
-    top = min(top, opened.info.num_classes)
+    top = min(options["top"], opened.info.num_classes)
     left_out = Omissions()
     files = image_files(images, map(os.fsdecode, sys.stdin.buffer), unread, left_out)
     if form == "csv":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -12,7 +12,6 @@ from .devices import DEVICES, is_first, launch, must_launch
 
 if TYPE_CHECKING:
     from ..console import Console
-    from ..recipe.load import Loaded
 
 RECIPE = click.argument("recipe", shell_complete=complete_recipe)
 RUN = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False), shell_complete=complete_run)
@@ -20,6 +19,17 @@ TRUST = click.option("--trust", is_flag=True, help="Load the plugins of a run's 
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_override)
 OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
                    help="Folder that the run's own folder is made in.")  # fmt: skip
+
+
+class RunOptions(TypedDict):
+    """The options of `frame run`."""
+
+    out: Path
+    dry_run: bool
+    repeat: int
+    devices: int
+    trust: bool
+    folder: Path | None
 
 
 @click.command(short_help="Train a recipe.")
@@ -33,54 +43,43 @@ OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), de
 @TRUST
 @click.option("--folder", type=click.Path(path_type=Path), hidden=True, help="The run's own folder, named by a sweep.")
 @click.pass_context
-def run(
-    context: click.Context, recipe: str, overrides: tuple[str, ...], out: Path, *, dry_run: bool, repeat: int,
-    devices: int, trust: bool, folder: Path | None,
-) -> None:  # fmt: skip
+def run(context: click.Context, recipe: str, overrides: tuple[str, ...], **options: Unpack[RunOptions]) -> None:
     """Train RECIPE, a file or the name of a shipped recipe, and leave one folder with all there is to know.
 
     Settings are overridden by KEY=VALUE: train.epochs=5 optimizer.use=sgd analyzers.0.count=9
     """
     from ..recipe.load import load_recipe
 
-    loaded = load_recipe(recipe, overrides, trust=trust)
-    if must_launch(devices, dry_run=dry_run):
-        context.exit(launch(devices))
+    loaded = load_recipe(recipe, overrides, trust=options["trust"])
+    if must_launch(options["devices"], dry_run=options["dry_run"]):
+        context.exit(launch(options["devices"]))
 
+    from ..compute.distributed import joined
     from ..compute.interrupts import Interrupted
+    from ..compute.relaunch import begun
     from ..console import Console
+    from ..rundir.new import NewRun
+    from ..runs.dry_run import dry_run
+    from ..runs.repeat import repeat_runs
+    from ..runs.resume import resume as go_on
+    from ..runs.start import start
 
-    console = Console(quiet=not is_first())
+    console, out, times = Console(quiet=not is_first()), options["out"], options["repeat"]
     for warning in loaded.warnings if is_first() else ():
         console.warn(str(warning))
     try:
-        if dry_run:
-            from ..runs.dry_run import dry_run as rehearse
-
-            rehearse(loaded, console)
+        if options["dry_run"]:
+            dry_run(loaded, console)
+        elif times == 1 and (earlier := begun(out, loaded.recipe.name)):
+            go_on(earlier.path, console, trust=options["trust"])
         else:
-            _train(loaded, out, repeat, console, folder, trust=trust)
+            with joined(loaded.recipe.train.device) as world:
+                if times > 1:
+                    repeat_runs(loaded, out, times, console, world)
+                else:
+                    start(loaded, NewRun(out, options["folder"]), console, world)
     except Interrupted as stop:
         context.exit(say_how_to_go_on(stop, console))
-
-
-def _train(
-    loaded: Loaded, out: Path, repeat: int, console: Console, folder: Path | None, *, trust: bool
-) -> None:  # fmt: skip
-    from ..compute.distributed import joined
-    from ..compute.relaunch import begun
-    from ..rundir.new import NewRun
-    from ..runs.start import repeat_runs, start
-    from ..runs.start import resume as go_on
-
-    if repeat == 1 and (earlier := begun(out, loaded.recipe.name)):
-        go_on(earlier.path, console, trust=trust)
-        return
-    with joined(loaded.recipe.train.device) as world:
-        if repeat > 1:
-            repeat_runs(loaded, out, repeat, console, world)
-        else:
-            start(loaded, NewRun(out, folder), console, world=world)
 
 
 def say_how_to_go_on(stop: Exception, console: Console) -> int:
@@ -107,7 +106,7 @@ def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, dev
 
     from ..compute.interrupts import Interrupted
     from ..console import Console
-    from ..runs.start import resume as go_on
+    from ..runs.resume import resume as go_on
 
     console = Console(quiet=not is_first())
     try:

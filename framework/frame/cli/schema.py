@@ -38,7 +38,7 @@ def schema_text() -> str:
 def write_file(path: Path, text: str) -> None:
     """Write a file whole or not at all, making the folders above it. Raises UserError where that is impossible."""
     from ..errors import UserError
-    from ..files import write_text
+    from ..rundir.files import write_text
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -35,7 +35,7 @@ LOST = re.compile(r"gloo|NCCL|[Cc]onnection (closed|reset|refused)|Broken pipe|r
 FAILURE = "frame/failure"
 GONE = "another process of the run ended without saying why; this one cannot go on"
 SYNC_BUFFERS = "forward_sync_buffers"
-"""Whether each forward pass sends the buffers round: before an evaluation is enough (`World.align`)."""
+"""Whether each forward pass sends the buffers round: before an evaluation is enough (`World.sync_buffers`)."""
 if SYNC_BUFFERS not in signature(DistributedDataParallel).parameters:
     SYNC_BUFFERS = "broadcast_buffers"  # its name before torch 2.15
 
@@ -88,13 +88,12 @@ class World:
         dist.all_gather_object(values, value, group=self.patient)
         return values
 
-    def tell(self, value: T) -> T:
-        """Return the first process's value; the others wait for it, for as long as that takes."""
-        if self.size == 1:
-            return value
+    def broadcast(self, value: T | None) -> T:
+        """Return the first process's value; the others pass None, and wait for it for as long as that takes."""
         box = [value]
-        dist.broadcast_object_list(box, src=0, group=self.patient)
-        return box[0]
+        if self.size > 1:
+            dist.broadcast_object_list(box, src=0, group=self.patient)
+        return cast(T, box[0])
 
     def in_turn(self, function: Callable[[], T]) -> T:
         """Call a function in the first process, then in the first of each other machine, then in all others.
@@ -108,7 +107,7 @@ class World:
             self.gather(None)
         return value
 
-    def align(self, model: nn.Module) -> None:
+    def sync_buffers(self, model: nn.Module) -> None:
         """Give each process the first one's buffers, such as BatchNorm's statistics: all evaluate one model."""
         if self.size > 1:
             for buffer in model.buffers():
@@ -178,7 +177,7 @@ def joined(device: str) -> Iterator[World]:
         yield world
     except Exception as error:
         world.report(error)
-        if isinstance(error, FrameError | Interrupted) or not lost(error):
+        if isinstance(error, FrameError | Interrupted) or not peer_lost(error):
             raise
         if world.first:
             raise RunFailed(world.failure() or GONE) from error
@@ -214,14 +213,14 @@ def synchronized(model: nn.Module, world: World, device: torch.device) -> nn.Mod
     return converted
 
 
-def held_back(network: nn.Module, when: bool) -> AbstractContextManager[None]:
+def no_sync(network: nn.Module, when: bool) -> AbstractContextManager[None]:
     """Return the context of a forward pass; `when`: its gradients stay here, until those of a later batch join them."""
     if when and isinstance(network, DistributedDataParallel):
         return network.no_sync()
     return nullcontext()
 
 
-def lost(error: BaseException) -> bool:
+def peer_lost(error: BaseException) -> bool:
     """Whether an error only says that another process is gone."""
     cause: BaseException | None = error
     while cause is not None:

@@ -5,7 +5,6 @@ What goes wrong is handed over as data: of an exception, torch's DataLoader woul
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from ..api.data import Split
 from ..compute.randomness import Indices, sample_rng
-from ..errors import FrameError, RunFailed
+from ..errors import FrameError, RunFailed, lines_to
 
 SampleFunction = Callable[[Any, np.random.Generator], np.ndarray]
 
@@ -70,9 +69,7 @@ class Fetch:
         except FrameError as error:
             return RunFailed(str(error))
         except Exception as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{last.filename}:{last.lineno}"
-            return RunFailed(f"making a batch of the images failed: {_named(error)} ({where})")
+            return RunFailed(f"making a batch of the images failed: {_named(error)} ({lines_to(error)[-1]})")
 
     def read(self, indices: Indices) -> Fetched:
         """Return the images. Raises whatever a transform raises; an image that cannot be read is left out."""

@@ -21,7 +21,7 @@ from types import ModuleType
 import pluggy
 
 from ..api import hookspecs
-from ..errors import Place, Problem, UserError, expanded, suggest
+from ..errors import Place, Problem, UserError, expanded, lines_to, suggest
 from .files import PluginFile, import_plugin, read_plugin
 from .offers import BadOffer, Offer, api_fault, ask
 from .registry import Registries, clash
@@ -193,13 +193,11 @@ def _cause(error: BaseException, file: Path | None = None) -> str:
     """Say what was raised and where: in `file` if it passed through there; and if the plugin API may be why."""
     if isinstance(error, BadOffer):
         return str(error)
-    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError) and error.filename:
-        places.append((error.filename, error.lineno))
-    places = [place for place in places if place[0] == str(file)] or places
+    lines = lines_to(error)
+    lines = [line for line in lines if line.source == str(file)] or lines
     text = str(error.msg if isinstance(error, SyntaxError) else error)
-    cause = ": ".join(filter(None, (type(error).__name__, text))) + f" ({places[-1][0]}:{places[-1][1]})"
-    faults = filter(None, (api_fault(_written_api(name), name) for name, _ in places))
+    cause = ": ".join(filter(None, (type(error).__name__, text))) + f" ({lines[-1]})"
+    faults = filter(None, (api_fault(_written_api(line.source), line.source) for line in lines))
     return ": ".join([*list(faults)[:1], cause])
 
 

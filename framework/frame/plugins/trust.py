@@ -1,17 +1,15 @@
 """Which plugins of a run's folder may be loaded: those of runs that this user made on this machine, as they were then.
 
-A run signs the plugins that its recipe names, with a key that the user keeps at home. A folder that comes from
-elsewhere has no such signature, and nothing of it is imported.
+A run notes its plugins in a list that the user keeps at home: a line is the SHA-256 of the run's id with all that its
+recipe names. A folder that comes from elsewhere is not in it, and nothing of it is imported.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import os
 import platform
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,11 @@ from ..errors import UserError
 from ..rundir.folder import RunDir
 from ..rundir.jsonfile import read_bytes
 
+COVERED = ("id", "plugin_files", "plugin_modules")
+"""Of run.json. With the id it is the run that is known, not its code alone: a module's name says nothing of that."""
 FOLDER = "plugins"
 """Where a run's folder has the copies of plugin files."""
 MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
-KEY_BYTES = 32
 
 
 def run_around(file: Path) -> Path | None:
@@ -35,12 +34,15 @@ def run_around(file: Path) -> Path | None:
     return None
 
 
-def sign(named: Mapping[str, Any]) -> str:
-    """Return this user's signature, on this machine, of a run's plugins: files with their checksums, and modules.
+def remember(record: Mapping[str, Any]) -> None:
+    """Note that this user has made the run with this record on this machine.
 
-    Raises OSError where the user's key can neither be read nor made.
+    Raises OSError where the user's list cannot be written.
     """
-    return _signature(named, _own_key())
+    path = _list_file()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "a") as file:  # noqa: PTH123
+        file.write(f"{_line(record)}\n")  # one write at the end: runs that begin at once do not part it
 
 
 def refusal(run: Path, name: str, file: tuple[Path, str] | None) -> str | None:
@@ -49,24 +51,22 @@ def refusal(run: Path, name: str, file: tuple[Path, str] | None) -> str | None:
     file: a file of it, with the SHA-256 of what would be imported; None for a module.
     """
     record = _record(run)
-    named = {key: record.get(key) for key in ("plugin_files", "plugin_modules")}
-    if file and (changed := _change(run, *file, named["plugin_files"])):
+    if file and (changed := _change(run, *file, record.get("plugin_files"))):
         return f"plugin '{name}' is not loaded: {changed}; --trust loads it as it is"
-    if not _signed_here(named, record.get("plugin_signature")):
+    if not _known(record):
         why = f"its run, {run}, was not made on this machine by this user"
-    elif not file and name not in (named["plugin_modules"] or ()):
+    elif not file and name not in record["plugin_modules"]:
         why = f"its run, {run}, was made without it"
     else:
         return None
     return f"plugin '{name}' is not loaded: {why}; see what it does, then load it with --trust"
 
 
-def _signed_here(named: Mapping[str, Any], signature: Any) -> bool:
+def _known(record: Mapping[str, Any]) -> bool:
     try:
-        own = _signature(named, _read_key(_key_file()))
-    except OSError:  # without a key nothing was signed here
+        return _line(record) in _list_file().read_text().splitlines()
+    except (OSError, UnicodeDecodeError):  # without a list nothing was run here
         return False
-    return isinstance(signature, str) and hmac.compare_digest(own.encode(), signature.encode(errors="replace"))
 
 
 def _change(run: Path, file: Path, found: str, recorded: Any) -> str:
@@ -87,9 +87,10 @@ def _record(run: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _signature(named: Mapping[str, Any], key: bytes) -> str:
-    text = json.dumps({**named, "machine": _machine(), "user": os.getuid()}, sort_keys=True)
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+def _line(record: Mapping[str, Any]) -> str:
+    covered = {key: record.get(key) for key in COVERED}
+    text = json.dumps({**covered, "machine": _machine(), "user": os.getuid()}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _machine() -> str:
@@ -99,35 +100,11 @@ def _machine() -> str:
     return platform.node()
 
 
-def _key_file() -> Path:
-    """Return the user's key file. Raises OSError where the user has no home."""
+def _list_file() -> Path:
+    """Return the user's list. Raises OSError where the user has no home."""
     given = Path(os.environ.get("XDG_STATE_HOME", ""))
     try:
         state = given if given.is_absolute() else Path.home() / ".local" / "state"
     except RuntimeError as error:
         raise OSError(str(error)) from error
-    return state / "frame" / "key"
-
-
-def _own_key() -> bytes:
-    """Return the user's key, made now if there is none."""
-    path = _key_file()
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = path.with_name(f".key.{secrets.token_hex(4)}.tmp")
-        try:
-            with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:  # noqa: PTH123
-                file.write(secrets.token_bytes(KEY_BYTES))
-            path.hardlink_to(beside)  # unlike a rename, it replaces no key that another run has just made
-        except FileExistsError:
-            pass
-        finally:
-            beside.unlink(missing_ok=True)
-    return _read_key(path)
-
-
-def _read_key(path: Path) -> bytes:
-    key = path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise OSError(f"{path} is no key of frame's: remove it, and the next run makes another")
-    return key
+    return state / "frame" / "plugins"

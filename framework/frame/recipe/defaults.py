@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from ..nested import Key
 from ..plugins.load import Plugins
 from .settings import HOST, RecipeSettings
-from .yaml_text import Key
 
 
 def defaults_of(values: dict[str, Any], plugins: Plugins, path: Path) -> dict[Key, Any]:

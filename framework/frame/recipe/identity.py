@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..api.data import DataSplits
 from ..api.kinds import sections
 from ..errors import Problem, UserError
+from ..nested import Key, leaves, name_at
 from ..secrets import fingerprint, hide_settings
 from .recipe import Recipe
 from .source import Source
-from .yaml_text import Key, quoted
+from .yaml_text import quoted
 
 FREE = (
     *[section.key for section in sections() if section.free],
@@ -27,14 +28,14 @@ plugin files have a check of their own."""
 
 def identity(recipe: Recipe, data: DataSplits) -> dict[str, str]:
     """Return what a checkpoint keeps of the run that it belongs to."""
-    bound = _without_secrets(dict(_bound(recipe.values())))
+    bound = _without_secrets(_bound(recipe))
     return {"recipe": json.dumps(list(bound.items())), "data": data.checksum}
 
 
 def check_same_run(saved: Mapping[str, Any], recipe: Recipe, source: Source, data: DataSplits) -> None:
     """Compare a run with the `identity` in its checkpoint. Raises UserError that shows every difference."""
     before = _without_secrets({tuple(key): value for key, value in json.loads(saved["recipe"])})
-    now = _without_secrets(dict(_bound(recipe.values())))
+    now = _without_secrets(_bound(recipe))
     problems = [
         source.problem(key, f"was {_shown(before, key)} and is now {_shown(now, key)}; a resumed run keeps it")
         for key in {**before, **now}
@@ -47,21 +48,14 @@ def check_same_run(saved: Mapping[str, Any], recipe: Recipe, source: Source, dat
         raise UserError(problems)
 
 
-def _bound(node: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
-    """Yield every value that must stay, with its key."""
-    if key in FREE:
-        return
-    if isinstance(node, dict | list) and node:
-        for part, child in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from _bound(child, (*key, part))
-    else:
-        yield key, node
+def _bound(recipe: Recipe) -> dict[Key, Any]:
+    """Return every value that must stay, by its key."""
+    return {key: value for key, value in leaves(recipe.values()) if not any(key[: len(free)] == free for free in FREE)}
 
 
 def _without_secrets(values: Mapping[Key, Any]) -> dict[Key, Any]:
     """Put what tells them apart in place of secrets: trackers send checkpoints."""
-    named = {key: {next((part for part in reversed(key) if isinstance(part, str)), ""): value}
-             for key, value in values.items()}  # fmt: skip
+    named = {key: {name_at(key): value} for key, value in values.items()}
     hidden = hide_settings(named, mark=fingerprint)
     return {key: value for key, item in hidden.items() for value in item.values()}
 

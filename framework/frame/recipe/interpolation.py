@@ -8,7 +8,7 @@ not there is a default.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,8 @@ from omegaconf.errors import (
 )
 
 from ..errors import nearest
-from .yaml_text import Key, dotted, literal
+from ..nested import Key, leaves
+from .yaml_text import dotted, literal
 
 Defaults = Callable[[dict[str, Any]], Mapping[Key, Any]]
 """From the written values to the default of every setting that could stand beside them."""
@@ -108,7 +109,10 @@ class _Links:
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.config: Any = OmegaConf.create(values)
-        self.texts = dict(_interpolations(values))
+        self.texts: dict[Key, str] = {
+            key: value for key, value in leaves(values) if isinstance(value, str) and ("${" in value or value == "???")
+        }
+        """What OmegaConf will interpolate, or what says that it is missing."""
         self.size = len(str(values))
         for key in self.texts:
             self._put(key, NOT_YET)
@@ -156,7 +160,8 @@ class _Links:
         waiting = [key for key in self.texts if key in set(left)]
         for key in waiting:
             self._put(key, self.texts[key])
-        names = {dotted(key) for key in (*_keys(self.written()), *known)}
+        keys = {key[:end] for key, _ in leaves(self.written()) for end in range(1, len(key) + 1)}
+        names = {dotted(key) for key in (*keys, *known)}
         for key in waiting:
             try:
                 self._read(key)
@@ -244,19 +249,3 @@ def _no_key(wanted: str, key: Key, names: Iterable[str], defaults: Mapping[Key, 
     near = nearest(name, names)
     hint = f"did you mean '{near}'?" if near else WHOLE
     return f"there is no key '{name}'; {hint}"
-
-
-def _keys(value: Any, key: Key = ()) -> Iterator[Key]:
-    if isinstance(value, dict | list):
-        for part, child in value.items() if isinstance(value, dict) else enumerate(value):
-            yield (*key, part)
-            yield from _keys(child, (*key, part))
-
-
-def _interpolations(value: Any, key: Key = ()) -> Iterator[tuple[Key, str]]:
-    """Yield key and text of every value that OmegaConf will interpolate, or that says it is missing (`???`)."""
-    if isinstance(value, dict | list):
-        for part, child in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _interpolations(child, (*key, part))
-    elif isinstance(value, str) and ("${" in value or value == "???"):
-        yield key, value

@@ -14,6 +14,7 @@ from ..api.components import BatchTransform, LearningRate
 from ..api.kinds import Section
 from ..api.ranking import mode_of
 from ..errors import Place, Problem, UserError, suggest
+from ..nested import Key
 from ..plugins.load import DISABLE_VARIABLE, PluginRef, Plugins, find_recipe, load_plugins
 from ..plugins.registry import Registry
 from ..secrets import hide_secrets
@@ -22,7 +23,7 @@ from .recipe import Named, Recipe
 from .settings import DATA, HOST, DataSettings, RecipeSettings, TrainSettings
 from .source import Source, read_source
 from .validation import validate
-from .yaml_text import Key, quoted
+from .yaml_text import quoted
 
 DATA_KEYS = frozenset(DATA.model_fields)
 UNMEASURED = {

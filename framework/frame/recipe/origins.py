@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..errors import Place
+from ..nested import Key, leaves
 from .recipe import Recipe
 from .settings import RecipeSettings
 from .source import Source
-from .yaml_text import Key, dotted
+from .yaml_text import dotted
 
 OPTIONAL = [name for name, field in RecipeSettings.model_fields.items() if field.default is None]
 
@@ -41,7 +42,7 @@ def origins(recipe: Recipe, source: Source) -> dict[Key, Value]:
     named: dict[Key, Place] = {("plugins", index): place for index, (_, place, *_) in enumerate(source.plugins)}
     return {
         key: Value(key, value, named.get(key) or _place(key, source), key in waiting, _defaults(key, source))
-        for key, value in _leaves(resolved(recipe), source)
+        for key, value in leaves(resolved(recipe), partial(_is_one, source=source))
     }
 
 
@@ -55,18 +56,9 @@ def _defaults(key: Key, source: Source) -> tuple[str, ...]:
     )
 
 
-def _leaves(node: Any, source: Source, key: Key = ()) -> Iterator[tuple[Key, Any]]:
-    parts = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
-    if not parts or (isinstance(node, list) and _is_one(node, source, key)):
-        yield key, node
-        return
-    for part in parts:
-        yield from _leaves(node[part], source, (*key, part))
-
-
-def _is_one(values: list[Any], source: Source, key: Key) -> bool:
-    """Tell whether a list holds plain values that are all from one file, or all from elsewhere."""
-    if key == ("plugins",) or any(isinstance(value, dict | list) for value in values):
+def _is_one(key: Key, values: Any, source: Source) -> bool:
+    """Tell whether this is a list of plain values that are all from one file, or all from elsewhere."""
+    if not isinstance(values, list) or key == ("plugins",) or any(isinstance(value, dict | list) for value in values):
         return False
     places = [_place((*key, index), source) for index in range(len(values))]
     return len({place and place.source for place in places}) == 1

@@ -22,10 +22,11 @@ from ..api.components import (
 )
 from ..api.kinds import sections
 from ..api.ranking import Mode, mode_of
+from ..nested import Key
 from ..plugins.load import PluginRef
 from ..secrets import hide_settings, known_secrets
 from .settings import CheckpointSettings, DataSettings, TrainSettings
-from .yaml_text import Key, written
+from .yaml_text import written
 
 C = TypeVar("C", bound=Component)
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from ..files import write_bytes, write_text
 from ..plugins.files import PluginFile
-from ..plugins.trust import FOLDER, sign
+from ..plugins.trust import FOLDER, remember
+from ..rundir.files import write_bytes, write_text
 from ..rundir.folder import RunDir
 from ..rundir.record import Origin
 from .recipe import Recipe
@@ -28,8 +28,8 @@ def save_recipe(folder: RunDir, recipe: Recipe) -> None:
 
 
 def keep_plugins(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) -> None:
-    """Keep the plugins' code in the run's folder, as it was imported, and sign it as the user's own in run.json: it is
-    loaded again without a question."""
+    """Keep the plugins' code in the run's folder, as it was imported, and remember the run as the user's own: the code
+    is loaded again without a question."""
     if not recipe.plugins:
         return
     places = _places(folder, recipe)
@@ -40,12 +40,11 @@ def keep_plugins(folder: RunDir, recipe: Recipe, warn: Callable[[str], None]) ->
         write_bytes(copy, file.content)
         digests[places[file.path]] = file.digest
     modules = [ref.name for ref in recipe.plugins if not ref.files]
+    folder.update_record(plugin_files=digests, plugin_modules=modules)
     try:
-        signature = sign({"plugin_files": digests, "plugin_modules": modules})
+        remember(folder.read_record())
     except OSError as error:
-        signature = None
-        warn(f"the run's plugins cannot be signed: a resume will ask for --trust ({error})")
-    folder.update_record(plugin_files=digests, plugin_modules=modules, plugin_signature=signature)
+        warn(f"the run's plugins cannot be remembered: a resume will ask for --trust ({error})")
 
 
 def plugin_files(recipe: Recipe) -> list[PluginFile]:

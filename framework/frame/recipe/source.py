@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Level, Place, Problem, UserError, shown
+from ..nested import Key
 from ..plugins.trust import run_around
 from .interpolation import DeadEnds, Defaults, interpolate, no_defaults
-from .yaml_text import Key, dotted, quoted, read_value, read_yaml
+from .yaml_text import dotted, quoted, read_value, read_yaml
 
 COMMAND_LINE = Place("command line")
 MAX_CHAIN = 40

@@ -12,8 +12,9 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from ..errors import Problem, nearest, suggest
+from ..nested import Key
 from .source import Source
-from .yaml_text import Key, quoted
+from .yaml_text import quoted
 
 M = TypeVar("M", bound=BaseModel)
 MISSPELT = 0.8

@@ -18,17 +18,17 @@ from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from ..errors import Place, Problem, UserError, shown
-from ..secrets import each_text, hide_secrets, secret_variables
+from ..nested import Key, each_text
+from ..secrets import hide_secrets, secret_variables
 from .yaml_errors import Surprise, mistake, not_interpolated
 
-Key = tuple[str | int, ...]
 MAX_BYTES, MAX_DEPTH, MAX_DIGITS = 100_000, 40, 400
 TAGS = "tag:yaml.org,2002:"
 TEXT, NUMBER, FLOAT, MERGE = f"{TAGS}str", f"{TAGS}int", f"{TAGS}float", f"{TAGS}merge"
 NOT_YAML = (yaml.YAMLError, OmegaConfBaseException, ValueError, RecursionError)
 
 
-def dotted(key: tuple[str | int, ...]) -> str:
+def dotted(key: Key) -> str:
     """Return a key as it is written in messages and overrides: `analyzers.0.count`."""
     return ".".join(map(str, key))
 
@@ -41,11 +41,7 @@ def quoted(value: Any) -> str:
 
 def literal(value: Any) -> Any:
     """Return what OmegaConf reads as `value`, even where that holds a `${` of its own."""
-    if isinstance(value, str):
-        return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
-    if isinstance(value, dict):
-        return {name: literal(child) for name, child in value.items()}
-    return [literal(child) for child in value] if isinstance(value, list) else value
+    return each_text(value, lambda text: re.sub(r"(\\*)\$\{", r"\1\1\\${", text))
 
 
 def written(value: Any) -> Any:

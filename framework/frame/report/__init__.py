@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 
 from ..console import duration
-from ..files import write_text
 from ..recipe.yaml_text import quoted
+from ..rundir.files import write_text
 from ..rundir.folder import RunDir
 from .gather import gather
 from .recipe import without_secrets

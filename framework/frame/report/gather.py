@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from ..rundir.folder import RunDir
 from ..rundir.history import checked_lines
 from ..rundir.jsonfile import read_json
 from ..rundir.record import Record
+from ..rundir.results import Result, SavedChart, SavedFigure, SavedMatrix, SavedTable
 from .images import Answers, browsable, inline_picture
 from .recipe import annotated
-from .shapes import Damaged, Data, Environment, Finding, Result, metric_names
-from .thinning import ROWS, evenly, thinned, thinning_note
+from .shapes import Damaged, Data, Environment, Finding, metric_names
+from .thinning import ROWS, evenly, thinned
 
 RESULT_BYTES = 2**25
 """32 MiB: a larger result is left out of the page."""
@@ -83,32 +85,42 @@ def _results(folder: RunDir, damaged: Damaged) -> list[dict[str, Any]]:
 
 
 def _result(path: Path, damaged: Damaged) -> dict[str, Any]:
-    """Return an analyzer's result, its pictures inlined and its matrices with their rates."""
+    """Return an analyzer's result as the page shows it."""
     name = path.parent.name
-    defaults: dict[str, Any] = {"error": None, "notes": [], "scalars": {}, "figures": [], "tables": [], "images": []}
-    result = defaults | dict(read_json(path, Result, RESULT_BYTES))
-    for number, figure in enumerate(result["figures"]):
-        figure["id"] = f"{name}-{number}"
-        if figure["kind"] == "matrix" and len(figure["classes"]) > CLICKABLE:
-            figure["kind"] = "picture"
-        if figure["kind"] == "matrix":
-            figure["rates"] = [[count / max(1, sum(row)) for count in row] for row in figure["counts"]]
-        if figure["kind"] == "chart":
-            _thin(figure)
-        if figure["kind"] == "picture":
-            damaged.without(None, inline_picture, figure, path.parent / figure["file"])
-    result["figures"] = [figure for figure in result["figures"] if figure["kind"] != "picture" or "src" in figure]
-    for table in result["tables"]:
-        table["rows_in_all"] = max(table.get("rows_in_all", 0), len(table["rows"]))
-        table["rows"] = table["rows"][:ROWS]
-    return result | {"name": name}
+    read: Result = read_json(path, Result, RESULT_BYTES)
+    figures = [
+        shown | {"id": f"{name}-{number}"}
+        for number, figure in enumerate(read.get("figures", ()))
+        if (shown := _figure(figure, path.parent, damaged))
+    ]
+    return {
+        "name": name,
+        "order": read["order"],
+        "title": read["title"],
+        "error": read.get("error"),
+        "notes": read.get("notes", []),
+        "scalars": read.get("scalars", {}),
+        "figures": figures,
+        "tables": [_table(table) for table in read.get("tables", ())],
+        "images": read.get("images", []),
+    }
 
 
-def _thin(chart: dict[str, Any]) -> None:
-    """Thin the long lines of a chart that was saved with all points, as earlier versions did."""
-    points = [len(line["y"]) for line in chart["series"]]
-    for line in chart["series"]:
-        if line["kind"] == "line":
-            places = thinned(line["y"])
-            line["x"], line["y"] = [line["x"][place] for place in places], [line["y"][place] for place in places]
-    chart["caption"] += thinning_note(sum(points), sum(len(line["y"]) for line in chart["series"]))
+def _figure(figure: SavedFigure, place: Path, damaged: Damaged) -> dict[str, Any] | None:
+    """Return a figure as the page shows it: a picture inlined, a matrix with its rates; None for a damaged picture.
+
+    Earlier versions saved charts with all points.
+    """
+    if isinstance(figure, SavedChart):
+        return asdict(thinned(figure))
+    if isinstance(figure, SavedMatrix) and len(figure.classes) <= CLICKABLE:
+        counts = figure.counts.tolist()
+        return asdict(figure) | {"counts": counts, "rates": [[n / max(1, sum(row)) for n in row] for row in counts]}
+    picture = {"kind": "picture", "title": figure.title, "caption": figure.caption}
+    damaged.without(None, inline_picture, picture, place / figure.file)
+    return picture if "src" in picture else None
+
+
+def _table(table: SavedTable) -> dict[str, Any]:
+    rows_in_all = max(table.rows_in_all, len(table.rows))
+    return asdict(replace(table, rows=table.rows[:ROWS], rows_in_all=rows_in_all))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..api.figures import HEAT
 from ..api.ranking import number
 from ..rundir.folder import RunDir
 from ..rundir.jsonfile import MAX_BYTES, damaged, small_enough
@@ -160,7 +161,7 @@ def _inferno() -> np.ndarray:
     """(256, 3) uint8: the colours of heat maps, as in the pictures."""
     from matplotlib import colormaps
 
-    return (colormaps["inferno"](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    return (colormaps[HEAT](np.arange(256))[:, :3] * 255).astype(np.uint8)
 
 
 def _heat(image: Image.Image) -> Image.Image:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from ..api.results import Chart
+
+C = TypeVar("C", bound=Chart)
 
 POINTS = 1000
 """A line of a chart with more points is thinned to as many at most."""
@@ -10,7 +16,24 @@ ROWS = 1000
 """Of a table with more rows, so many are shown; its CSV file has all."""
 
 
-def thinned(y: Sequence[float | None]) -> list[int]:
+def thinned(chart: C) -> C:
+    """Return a chart with its long lines thinned, which its caption says; points and bars keep all."""
+    points = [course(line.y) if line.kind == "line" else range(len(line.y)) for line in chart.series]
+    before, after = sum(len(line.y) for line in chart.series), sum(map(len, points))
+    if before == after:
+        return chart
+    series = [
+        replace(line, x=[line.x[place] for place in places], y=[line.y[place] for place in places])
+        for line, places in zip(chart.series, points, strict=True)
+    ]
+    note = (
+        f" Of {before:,} points {after:,} are shown: the first, the last, and the lowest and highest of each stretch "
+        "between them."
+    )
+    return replace(chart, series=series, caption=chart.caption + note)
+
+
+def course(y: Sequence[float | None]) -> list[int]:
     """Return the numbers of the points, at most POINTS, that show the course of a line whose values are `y`.
 
     They are all of a short line; of a long one, of its finite values, the first and the last, and the lowest and the
@@ -35,13 +58,3 @@ def evenly(count: int, most: int, *also: int) -> list[int]:
         return list(range(count))
     spaced = {round(place * (count - 1) / (most - 1)) for place in range(most)}
     return sorted(spaced | {place for place in also if 0 <= place < count})
-
-
-def thinning_note(points: int, shown: int) -> str:
-    """Say of a chart that its lines have `points` points of which `shown` are shown; nothing where that is all."""
-    if points == shown:
-        return ""
-    return (
-        f" Of {points:,} points {shown:,} are shown: the first, the last, and the lowest and highest of each stretch "
-        "between them."
-    )

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic_core import to_json
 
 from ..errors import UserError
-from ..files import write_bytes
+from .files import write_bytes
 from .jsonfile import read_json
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ..errors import RunFailed
-from ..files import sha256, sync_to_disk, write_bytes, write_text
+from .files import sha256, sync_to_disk, write_bytes, write_text
 from .folder import RunDir
 
 FORMAT = 3

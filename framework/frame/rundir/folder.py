@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from ..errors import UserError
-from ..files import write_text
 from ..secrets import hide_secrets
+from .files import write_text
 from .jsonfile import damaged, read_json, to_json
 from .links import refuse_links
 from .lock import hold, is_held

@@ -11,7 +11,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import ConfigDict, FiniteFloat
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
-from ..files import open_to_append
+from .files import open_to_append
 from .jsonfile import checked, damaged, read_bytes, to_json
 
 EPOCH = b'"kind": "epoch"'

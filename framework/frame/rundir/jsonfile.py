@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
 from math import nan
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.ranking import number
 from ..errors import Problem, UserError
-from ..files import NotPlain, plain
+from ..nested import Key, changed
+from .files import NotPlain, plain
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -33,15 +34,11 @@ def to_json(value: Any, **options: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False, **options)
     except ValueError:
-        return json.dumps(_without_nan(value), allow_nan=False, **options)
+        return json.dumps(changed(value, _without_nan), allow_nan=False, **options)
 
 
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return number(value)
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return [_without_nan(item) for item in value] if isinstance(value, list | tuple) else value
+def _without_nan(_: Key, value: Any) -> Any:
+    return number(value) if isinstance(value, float) else value
 
 
 def damaged(path: Path, reason: object) -> UserError:

@@ -15,7 +15,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from ..errors import UserError
-from ..files import NO_FILE
+from .files import NO_FILE
 
 WANDB = "wandb"
 """W&B's folder in a run's. Earlier versions of frame left the links there that W&B makes: `latest-run`, `debug.log`."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import UserError
-from ..files import plain
+from .files import plain
 
 LAYOUT = "hhqqi0q"
 """Linux's struct flock: type, whence, start, length, process."""

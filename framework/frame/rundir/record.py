@@ -56,7 +56,6 @@ class Facts(TypedDict, total=False):
     plugin_files: dict[str, str]
     """Below `plugins/`, each with its SHA-256."""
     plugin_modules: list[str]
-    plugin_signature: str | None
 
 
 class Record(Facts):

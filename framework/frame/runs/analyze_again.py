@@ -76,7 +76,7 @@ def _analyze(folder: RunDir, run: Run, chosen: Collection[str], console: Console
     seed_everything(recipe.seed)
     parts = build(recipe, data, fresh=False)
     load_weights(folder, parts.model)
-    view = analysis_run(parts.model, parts, recipe, folder, run.predictions())
+    view = analysis_run(parts.model, parts, folder, run.predictions())
     told = Trackers(console.warn).log_result  # none: they were told of the run when it was one
     failed = analyze(recipe.analyzers, view, folder.analysis, console.warn, told, chosen)
     console.say(f"analyzed  {len(chosen) - failed} of {len(chosen)} analyzers in {duration(time.monotonic() - since)}")

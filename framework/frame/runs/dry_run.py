@@ -19,7 +19,8 @@ from ..recipe.recipe import Recipe
 from ..recipe.saved import as_yaml
 from ..rundir.new import NewRun
 from ..training.build import build, load_data
-from .start import describe, start
+from .start import start
+from .told import describe
 
 STAND_IN_LR = 1e-3
 """Takes the place of `auto`: the finder is not run."""
@@ -42,14 +43,14 @@ def dry_run(loaded: Loaded, console: Console) -> None:
         quiet = Console()
         quiet.out.quiet = True
         short = replace(loaded, recipe=_short(recipe))
-        outcome = start(short, NewRun(Path(folder), passing=True), quiet, _one_batch(data, recipe))
+        outcome = start(short, NewRun(Path(folder), passing=True), quiet, data=_one_batch(data, recipe))
     if outcome.failed_analyzers:
         raise RunFailed(f"{outcome.failed_analyzers} of {len(recipe.analyzers)} analyzers failed on one batch")
     console.say(f"dry run: one batch went through training, evaluation and {len(recipe.analyzers)} analyzers")
 
 
 def _short(recipe: Recipe) -> Recipe:
-    """Return the recipe for one epoch of one batch, without LR finder and trackers; no plugin is copied or signed."""
+    """Return the recipe for one epoch of one batch, without LR finder and trackers; no plugin is kept."""
     train = recipe.train.model_copy(update={"epochs": 1, "accumulate": 1, "log_every": 1})
     data = recipe.data.model_copy(update={"drop_last": False})
     short = recipe.with_lr(STAND_IN_LR).without("lr_finder", "trackers")

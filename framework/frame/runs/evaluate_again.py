@@ -33,7 +33,7 @@ def measure(run: Run, note: Callable[[str], None]) -> dict[str, Any]:
         for omission in data.left_out:
             note(f"left out: {omission}")
         pipeline = network.evaluation(split)
-        found = evaluate(network.model, pipeline, network.loss, network.answer, network.backend, "test")
+        found = evaluate(network.model, pipeline, network.loss, network.forward, network.backend, "test")
     lacks = without_images(split.targets, run.info.classes)
     return {"images": len(split), "loss": found["test/loss"], "accuracy": found["test/acc"], "lacks": lacks}
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..api.data import Split
 from ..errors import RunFailed, UserError
-from ..files import write_bytes
+from ..rundir.files import write_bytes
 from ..training.build import Network, mean_and_std
 from ..training.culprit import blame
 from .open import Run

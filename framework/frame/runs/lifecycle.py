@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from ..analysis.after_training import explain_so_far
-from ..compute.distributed import GONE, lost
+from ..compute.distributed import GONE, peer_lost
 from ..compute.interrupts import Interrupted, StopRequest
 from ..console import Console
-from ..errors import ComponentFailed, FrameError, RunFailed
-from ..files import write_text
+from ..errors import ComponentFailed, FrameError, RunFailed, lines_to
 from ..recipe.recipe import Recipe
 from ..report import write_report
+from ..rundir.files import write_text
 from ..rundir.folder import RunDir
 from ..rundir.record import State
 from ..secrets import printable
@@ -33,7 +33,7 @@ ADVICE = (
 
 @contextmanager
 def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Console) -> Iterator[StopRequest]:
-    """Keep run.json, the trackers and the report true to what happens inside, however it ends."""
+    """Keep run.json, the trackers and the report true to what happens inside, however it ends: the first process."""
     recipe, world, started = parts.recipe, parts.backend.world, time.monotonic()
     before = folder.read_record().get("seconds", 0.0)
     state: State = "failed"
@@ -54,7 +54,7 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
         raise RunFailed(error) from problem
     except Exception as problem:
         error = explained(problem, recipe, folder.path, lasting=not folder.passing) or ""
-        if lost(problem):
+        if peer_lost(problem):
             error = world.failure() or GONE
         if error:
             raise RunFailed(error) from problem
@@ -77,6 +77,26 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
             folder.update_record(state=state)
         if folder.report.is_file():
             console.say(f"report    {folder.report}")
+
+
+@contextmanager
+def beside_the_first(parts: Parts) -> Iterator[StopRequest]:
+    """Leave it to the first process to say how the run ends, unless it is this one that breaks it."""
+    world, stop = parts.backend.world, StopRequest()
+    try:
+        with stop.listening():
+            yield stop
+    except (Interrupted, KeyboardInterrupt):
+        raise Interrupted from None
+    except Exception as problem:
+        if peer_lost(problem) or isinstance(problem, NotFinite):
+            raise Interrupted from problem  # the first process says why
+        reason = explained(problem, parts.recipe)
+        if not reason and isinstance(problem, FrameError):
+            reason = str(problem)  # it names the place itself
+        elif not reason:
+            reason = f"{type(problem).__name__}: {problem} ({lines_to(problem)[-1]})"
+        raise RunFailed(f"process {world.rank} of {world.size} (from 0) failed: {reason}") from problem
 
 
 def report(folder: RunDir, recipe: Recipe, console: Console, state: str) -> None:

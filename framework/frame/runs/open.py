@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,10 @@ from ..api.data import DataInfo, Predictions
 from ..compute.randomness import rng_untouched
 from ..console import Console
 from ..errors import Problem, UserError
+from ..nested import Key, leaves
 from ..recipe.load import Loaded, load_recipe
 from ..recipe.source import COMMAND_LINE
+from ..recipe.yaml_text import dotted
 from ..rundir.folder import RunDir, open_run
 from ..rundir.history import read_lines
 from ..rundir.new import NewRun
@@ -120,7 +122,8 @@ def run(
     overrides: values by their keys, as in `{"train.epochs": 5}`. sections: the same by name, `seed=3,
     train={"epochs": 5}`. Raises UserError, RunFailed, or Interrupted after Ctrl-C.
     """
-    texts = [f"{key}={json.dumps(value)}" for key, value in _flat({**(overrides or {}), **sections})]
+    given = leaves({**(overrides or {}), **sections}, _is_one)
+    texts = [f"{dotted(key)}={json.dumps(value)}" for key, value in given if not isinstance(value, Mapping)]
     loaded = load_recipe(str(recipe), texts, trust=trust)
     console = Console()
     for warning in loaded.warnings:
@@ -128,10 +131,6 @@ def run(
     return load_run(start(loaded, NewRun(Path(out)), console).folder, trust=trust)
 
 
-def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each value with its whole key: sections are changed where they differ, not replaced."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value
+def _is_one(_: Key, value: Any) -> bool:
+    """Tell whether an override puts this in its place: sections are changed where they differ, not replaced."""
+    return not isinstance(value, Mapping)

@@ -18,8 +18,7 @@ import torch
 
 from ..analysis.heat_pictures import HeatPictures
 from ..api.data import DataInfo, Image, Split
-from ..api.images import UnreadableImageError, fit_image, is_image_name, read_image
-from ..api.omissions import Omissions
+from ..api.images import Omissions, UnreadableImageError, fit_image, is_image_name, read_image
 from ..errors import UserError
 from ..input.pipeline import Pipeline
 from ..training.build import Network
@@ -90,7 +89,7 @@ def _prepared(name: str, info: DataInfo) -> Image | UnreadableImageError:
 def _answered(network: Network, pipeline: Pipeline) -> np.ndarray:
     """Return the probabilities (N, classes) of all images of `pipeline`."""
     with network.backend.autocast():
-        logits = network.answer(network.model, pipeline.inputs(range(len(pipeline.split))))
+        logits = network.forward(network.model, pipeline.inputs(range(len(pipeline.split))))
     return logits.float().softmax(1).cpu().numpy()
 
 

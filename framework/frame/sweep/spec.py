@@ -13,12 +13,13 @@ from pydantic import Field, model_validator
 
 from ..api.ranking import Mode, mode_of
 from ..errors import Problem, UserError, suggest
+from ..nested import Key
 from ..recipe.load import load_recipe
 from ..recipe.recipe import Recipe
 from ..recipe.settings import RunName, Settings
 from ..recipe.source import COMMAND_LINE, Source
 from ..recipe.validation import validate
-from ..recipe.yaml_text import Key, read_yaml
+from ..recipe.yaml_text import read_yaml
 from ..secrets import hide_secrets
 
 Point = dict[str, Any]

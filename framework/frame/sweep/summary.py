@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from ..api.figures import INK, house_style, new_figure, shorten
+from ..api.figures import INK, house_style, new_figure
+from ..api.text import shorten
 from ..console import Console
 from ..errors import shown
-from ..files import write_bytes, write_text
 from ..recipe.load import load_recipe
 from ..recipe.saved import as_yaml
+from ..rundir.files import write_bytes, write_text
 from ..rundir.folder import open_run
 from ..secrets import printable
 from .record import SweepDir, Trial

@@ -56,7 +56,7 @@ class AnalyzerContract(ComponentContract):
         given: Any = run
         if isinstance(run, AnalysisRun) and not component.needs_model:
             hidden = withheld()
-            given = replace(run, model=hidden, answer=hidden)
+            given = replace(run, model=hidden, logits=hidden)
         guard = untouched(run.model) if isinstance(run, AnalysisRun) and component.needs_model else nullcontext()
         with guard:
             result = component.build(given)

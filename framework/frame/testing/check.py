@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from unittest import SkipTest
 
 from ..api.components import Component
+from ..errors import lines_to
 from .analyzers import AnalyzerContract
 from .contract import ComponentContract, missing_settings, needs
 from .data import DatasetContract
@@ -90,7 +90,5 @@ def run_check(contract: type[ComponentContract], name: str) -> Outcome:
 
 def _place(error: BaseException | None) -> str:
     """Return the line that raised: what a traceback would lead to."""
-    if error is None or error.__traceback__ is None:
-        return ""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f" ({last.filename}:{last.lineno})"
+    lines = lines_to(error) if error else []
+    return f" ({lines[-1]})" if lines else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -100,11 +100,13 @@ def analysis_run(
     test: Split,
     predictions: Predictions,
     model: nn.Module | None = None,
-    augment: Callable[[np.ndarray], np.ndarray] = lambda images: images[:, :, ::-1],
     classes: Sequence[str] = CLASSES,
     **changes: Any,
 ) -> AnalysisRun:
-    """Return a run to analyze: a TinyNet unless `model` is given, four epochs of history. changes: other fields."""
+    """Return a run to analyze: a TinyNet unless `model` is given, four epochs of history, training images mirrored.
+
+    changes: other fields.
+    """
     height, width, channels = np.asarray(test.images[0]).shape
     if model is None:
         with torch.random.fork_rng(devices=[]):
@@ -119,7 +121,7 @@ def analysis_run(
         return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
 
     @torch.no_grad()
-    def answer(images: np.ndarray) -> np.ndarray:
+    def logits(images: np.ndarray) -> np.ndarray:
         return network(prepared(images)).numpy()
 
     run = AnalysisRun(
@@ -136,8 +138,8 @@ def analysis_run(
         seed=7,
         evaluation_inputs=lambda indices: prepared(pixels(indices)),
         evaluation_pixels=pixels,
-        training_pixels=lambda indices, _: augment(np.stack([train.images[i] for i in indices])),
-        answer=answer,
+        training_pixels=lambda indices, _: np.stack([train.images[i] for i in indices])[:, :, ::-1],
+        logits=logits,
     )
     return replace(run, **changes)
 

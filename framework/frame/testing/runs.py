@@ -23,7 +23,6 @@ from .guards import difference, doing, drawn_since, modes, no_network, require, 
 
 EPOCHS = 4
 BATCH = 8
-EVENTS = ("on_run_start", "on_epoch_start", "on_step_end", "on_epoch_end", "on_run_end")
 
 
 class CallbackContract(ComponentContract):

@@ -25,7 +25,7 @@ from ..input.pipeline import Normalize, Pipeline, scale
 from ..recipe.recipe import Named, Recipe
 from ..recipe.settings import Normalization
 from .culprit import blame, blamed
-from .engine import Answer, Loss
+from .engine import Forward, Loss
 from .faults import faults_explained
 
 INIT_IMAGES = 5000
@@ -42,7 +42,7 @@ class Parts:
     steps: Steps
     model: nn.Module
     loss: Loss
-    answer: Answer
+    forward: Forward
     training: Pipeline
     watched: Pipeline
     test: Pipeline
@@ -50,14 +50,14 @@ class Parts:
 
 @dataclass(frozen=True)
 class Network:
-    """A recipe's model with all that an image passes through on its way to an answer."""
+    """A recipe's model with all that an image passes through on its way to logits."""
 
     recipe: Recipe
     info: DataInfo
     backend: Backend
     model: nn.Module
     loss: Loss
-    answer: Answer
+    forward: Forward
 
     def evaluation(self, split: Split) -> Pipeline:
         """Return the batches of a split as the recipe evaluates them."""
@@ -112,7 +112,7 @@ def _parts(recipe: Recipe, data: DataSplits, world: World) -> Parts:
         steps=steps,
         model=network.model,
         loss=network.loss,
-        answer=network.answer,
+        forward=network.forward,
         training=replace(
             _pipeline(recipe, data.info, data.train, backend, recipe.train_transforms, recipe.data.batch_size),
             skip=recipe.data.unreadable == "skip",
@@ -132,15 +132,15 @@ def build_network(recipe: Recipe, info: DataInfo, world: World = ALONE) -> Netwo
         model = recipe.model.component.build(info)
     with blame("loss", recipe.loss):
         loss = blamed(recipe.loss.component.build(info), "loss", recipe.loss)
-    answer: Answer = ask
+    forward: Forward = plain_forward
     if recipe.evaluator:
         with blame("evaluator", recipe.evaluator):
-            answer = blamed(recipe.evaluator.component.build(info), "evaluator", recipe.evaluator)
-    return Network(recipe, info, backend, backend.place(model), loss, answer)
+            forward = blamed(recipe.evaluator.component.build(info), "evaluator", recipe.evaluator)
+    return Network(recipe, info, backend, backend.place(model), loss, forward)
 
 
-def ask(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Answer as the model does, without augmentation: the evaluation of a recipe that names no evaluator."""
+def plain_forward(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the model's own logits: the evaluation of a recipe that names no evaluator."""
     return model(images)
 
 

@@ -35,7 +35,7 @@ def compile_model(parts: Parts) -> float:
         model.eval()
         for size in {min(watched.batch_size, len(watched.split)), len(watched.split) % watched.batch_size} - {0}:
             with torch.inference_mode(), parts.backend.autocast():
-                parts.answer(model, watched.inputs(range(size)))
+                parts.forward(model, watched.inputs(range(size)))
     model.zero_grad(set_to_none=True)
     with torch.no_grad():
         for name, tensor in _tensors(model):

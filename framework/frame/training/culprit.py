@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import inspect
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from torch import Tensor
 
 from ..api.components import BatchTransform, LossComponent
-from ..compute.distributed import lost
-from ..errors import ComponentFailed, FrameError
+from ..compute.distributed import peer_lost
+from ..errors import ComponentFailed, FrameError, lines_to
 from ..recipe.recipe import Named
 
 EVALUATION = "evaluation"
@@ -57,16 +55,15 @@ class Culprit:
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         passes = FrameError | MemoryError
-        if isinstance(error, Exception) and not isinstance(error, passes) and not lost(error):
+        if isinstance(error, Exception) and not isinstance(error, passes) and not peer_lost(error):
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ComponentFailed(f"{self.what} failed: {reason} ({self._where(trace)})") from error
+            raise ComponentFailed(f"{self.what} failed: {reason} ({self._where(error)})") from error
 
-    def _where(self, trace: TracebackType | None) -> str:
-        lines = traceback.extract_tb(trace)
-        own = [line for line in lines if line.filename.startswith(self.home)]
-        return f"{own[-1].filename}:{own[-1].lineno}" if own else f"built at {self.made}"
+    def _where(self, error: Exception) -> str:
+        own = [line for line in lines_to(error) if line.source.startswith(self.home)]
+        return str(own[-1]) if own else f"built at {self.made}"
 
 
 def blame(kind: str, named: Named[Any] | None = None) -> Culprit:

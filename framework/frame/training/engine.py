@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,14 +15,14 @@ from torch.nn.functional import cross_entropy
 from ..api.contracts import TrainingRun
 from ..api.data import Predictions
 from ..compute.device import Backend
-from ..compute.distributed import held_back
+from ..compute.distributed import no_sync
 from ..input.fetch import Unread
 from ..input.pipeline import Pipeline
 from .culprit import EVALUATION, Culprit, at_work
 from .meter import Meter, means
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-Answer = Callable[[nn.Module, Tensor], Tensor]  # (model, images) -> logits
+Forward = Callable[[nn.Module, Tensor], Tensor]  # (model, images) -> logits
 
 NAMED_IMAGES = 5
 """Images left out that are named; of more there is a count."""
@@ -56,7 +56,7 @@ class Job:
 
     run: TrainingRun
     loss: Loss
-    answer: Answer
+    forward: Forward
     training: Pipeline
     watched: Pipeline
     watched_name: str
@@ -88,7 +88,7 @@ def train(job: Job, events: Events) -> None:
         events.epoch_start(job)
         train_epoch(job, events)
         metrics = {f"train/{name}": value for name, value in job.meter.take_epoch().items()}
-        metrics |= evaluate(run.eval_model, job.watched, job.loss, job.answer, job.backend, job.watched_name)
+        metrics |= evaluate(run.eval_model, job.watched, job.loss, job.forward, job.backend, job.watched_name)
         run.epoch, job.batch = run.epoch + 1, 0
         events.epoch_end(job, metrics)
     events.run_end()
@@ -103,7 +103,7 @@ def train_epoch(job: Job, events: Events) -> None:
         if batch.unread:
             note_skipped(job, batch.unread)
         number, job.batch = job.batch, job.batch + 1
-        with job.backend.autocast(), held_back(network, not steps.ends_group(number)):
+        with job.backend.autocast(), no_sync(network, not steps.ends_group(number)):
             with job.culprits["model"]:
                 logits = network(batch.images)  # (N, classes)
             loss = job.loss(logits, batch.targets)
@@ -143,16 +143,15 @@ def optimizer_step(job: Job, *, measure: bool) -> None:
     run, limit = job.run, job.clip_grad_norm
     norms, scaled = [], False
     for optimizer in run.optimizers:
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if measure or limit is not None:
             job.scaler.unscale_(optimizer)
-            norm = nn.utils.get_total_norm(gradients)
+            parameters = list(parameters_of(optimizer))
+            norm = nn.utils.get_total_norm(one.grad for one in parameters if one.grad is not None)
             if limit is not None:
                 nn.utils.clip_grads_with_norm_(parameters, limit, norm)
             norms.append(norm)
         with job.culprits["optimizer"]:
-            if gradients:
+            if any(parameter.grad is not None for parameter in parameters_of(optimizer)):
                 job.scaler.step(optimizer)
                 scaled = True
             else:  # all of its parameters are frozen: the scaler would refuse it
@@ -168,18 +167,23 @@ def optimizer_step(job: Job, *, measure: bool) -> None:
             scheduler.step()
 
 
+def parameters_of(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
+    """Yield the parameters of all groups."""
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
 @at_work(EVALUATION)
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module, pipeline: Pipeline, loss: Loss, answer: Answer, backend: Backend, name: str
+    model: nn.Module, pipeline: Pipeline, loss: Loss, forward: Forward, backend: Backend, name: str
 ) -> dict[str, float]:
     """Return the mean `name/loss` and `name/acc` over a split; the model is left in eval mode."""
     model.eval()
-    backend.world.align(model)
+    backend.world.sync_buffers(model)
     sums = torch.zeros(3, device=backend.device)  # summed loss, correct, samples
     for batch in pipeline.evaluation(backend.world):
         with backend.autocast():
-            logits = answer(model, batch.images)
+            logits = forward(model, batch.images)
             mean = loss(logits, batch.targets)
         correct = (logits.argmax(1) == batch.targets).sum()
         sums += torch.stack([mean.float() * len(batch), correct, torch.full_like(correct, len(batch))])
@@ -188,13 +192,13 @@ def evaluate(
 
 @at_work(EVALUATION)
 @torch.inference_mode()
-def predict(model: nn.Module, pipeline: Pipeline, answer: Answer, backend: Backend) -> Predictions:
+def predict(model: nn.Module, pipeline: Pipeline, forward: Forward, backend: Backend) -> Predictions:
     """Run the model over a split once and keep every logit, in the split's order."""
     model.eval()
     parts = []
     for batch in pipeline.evaluation():
         with backend.autocast():
-            logits = answer(model, batch.images)
+            logits = forward(model, batch.images)
         parts.append(logits.float().cpu())
     logits, targets = torch.cat(parts), torch.from_numpy(pipeline.split.targets)
     losses = cross_entropy(logits, targets, reduction="none")

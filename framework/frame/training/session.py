@@ -1,4 +1,4 @@
-"""What a run has beside the parts that it trains."""
+"""What is told of a run's events: the folder, the terminal, the trackers."""
 
 from __future__ import annotations
 

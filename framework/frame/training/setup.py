@@ -1,24 +1,26 @@
-"""From a run's parts to what trains it: optimizers, schedules, callbacks, trackers, and the job of the loop."""
+"""From a run's parts to the job of the loop: optimizers, schedules, and what callbacks and trackers see of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
-from ..api.contracts import Callback, TrainingRun
-from ..recipe.identity import identity
-from ..recipe.recipe import unique_names
+from ..api.contracts import TrainingRun
+from ..rundir.folder import RunDir
 from .build import Parts
 from .culprit import blame
 from .engine import Job
-from .events import RunEvents, misspelt
 from .meter import Meter
 from .schedule_plan import plan_schedule, save_plan
-from .session import Session
 
 
-def assemble(parts: Parts, session: Session, *, fresh: bool, resumed: bool) -> tuple[Job, RunEvents]:
-    """Build what trains the model: optimizers, schedules, callbacks, trackers. fresh: from the beginning."""
-    model, recipe, folder, world = parts.model, session.recipe, session.folder, session.world
+def build_job(parts: Parts, folder: RunDir, warn: Callable[[str], None], *, fresh: bool, resumed: bool) -> Job:
+    """Build optimizers and schedules for the parts' model. fresh: the training begins; resumed: the run goes on.
+
+    Both may be true: a run that was stopped before its first checkpoint begins again.
+    """
+    model, recipe, world = parts.model, parts.recipe, parts.backend.world
     with blame("optimizer", recipe.optimizer):
         optimizers = list(recipe.optimizer.component.build(model))
     schedulers = []
@@ -39,20 +41,14 @@ def assemble(parts: Parts, session: Session, *, fresh: bool, resumed: bool) -> t
         optimizers=optimizers,
         schedulers=schedulers,
         device=parts.backend.device,
-        warn=session.console.warn,
+        warn=warn,
         resumed=resumed,
         rank=world.rank,
     )
-    callbacks: dict[str, Callback] = {}
-    for name, named in unique_names(recipe.callbacks):
-        with blame("callback", named):
-            callbacks[name] = named.component.build(run)
-        for text in misspelt(callbacks[name]):
-            session.console.warn(f"callback '{name}' {text}")
-    job = Job(
+    return Job(
         run=run,
         loss=parts.loss,
-        answer=parts.answer,
+        forward=parts.forward,
         training=parts.training,
         watched=parts.watched,
         watched_name=recipe.watched,
@@ -63,5 +59,3 @@ def assemble(parts: Parts, session: Session, *, fresh: bool, resumed: bool) -> t
         culprits={name: blame(name, getattr(recipe, name)) for name in ("model", "optimizer", "scheduler")},
         meter=Meter(world),
     )
-    session.trackers.start(recipe.trackers if world.first else (), run)
-    return job, RunEvents(session, identity(recipe, parts.data), callbacks)

@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Matrix, Picture, Table, hookimpl, shorten
-
-from ._figures import WRONG
-from ._labelled import COLUMNS, MOST_ROWS, ImageRow, image_rows, labelled
+from frame import (
+    AnalysisRun,
+    AnalyzerComponent,
+    AnalyzerResult,
+    Component,
+    Matrix,
+    Picture,
+    Table,
+    figures,
+    hookimpl,
+    shorten,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -43,12 +51,12 @@ class Confusion(AnalyzerComponent):
         mistakes = confused_cells(matrix)
         cells = mistakes + [(c, c) for c in range(len(classes)) if matrix[c, c]]
         pairs = mistakes[: self.pairs]
-        picture = [pairs_picture(run, matrix, pairs[:MOST_ROWS])] if pairs else []
+        picture = [pairs_picture(run, matrix, pairs[: figures.MOST_ROWS])] if pairs else []
         return AnalyzerResult(
             TITLE,
             figures=(Matrix("confusion", TITLE, classes, matrix, caption), *picture),
             tables=(per_class(run), confused_pairs(matrix, classes, pairs)),
-            images=tuple(labelled(run, cell_images(run, cells, self.images_per_cell))),
+            images=tuple(figures.labelled_images(run, cell_images(run, cells, self.images_per_cell))),
         )
 
 
@@ -97,18 +105,20 @@ def pairs_picture(run: AnalysisRun, matrix: npt.NDArray[Any], cells: Cells) -> P
     """Return the images of the most frequent mistakes, a row for each pair."""
     classes, rows = run.data.classes, []
     for true, predicted in cells:
-        images = labelled(run, cell_images(run, [(true, predicted)], COLUMNS))
+        images = figures.labelled_images(run, cell_images(run, [(true, predicted)], figures.IMAGES_PER_ROW))
         count = int(matrix[true, predicted])
         names = f"{shorten(classes[true], 16)}\n→ {shorten(classes[predicted], 16)}"
-        captions = [f"{100 * image.confidence:.1f} %\n#{image.index}" for image in images]
-        rows.append(ImageRow(f"{names}\n{count:,} image{'s' if count > 1 else ''}", images, captions))
+        captioned = [
+            figures.Captioned(image.image, f"{100 * image.confidence:.1f} %\n#{image.index}") for image in images
+        ]
+        rows.append(figures.ImageRow(f"{names}\n{count:,} image{'s' if count > 1 else ''}", captioned))
     caption = (
         f"The most frequent mistakes, a row for each pair (true class → predicted class, number of images), with up to "
-        f"{COLUMNS} images, the most confident first. Above each: confidence, and its number in the test set. If the "
-        "images of a pair look alike to you too, more of them, larger images or better labels help; if not, the model "
-        "misses what tells them apart."
+        f"{figures.IMAGES_PER_ROW} images, the most confident first. Above each: confidence, and its number in the "
+        "test set. If the images of a pair look alike to you too, more of them, larger images or better labels help; "
+        "if not, the model misses what tells them apart."
     )
-    return Picture("confused_pairs", PAIRS, image_rows(rows, title=PAIRS, color=WRONG), caption)
+    return Picture("confused_pairs", PAIRS, figures.image_rows(rows, title=PAIRS, color=figures.WRONG), caption)
 
 
 def cell_images(run: AnalysisRun, cells: Cells, count: int) -> list[int]:

@@ -14,25 +14,22 @@ from frame import (
     Component,
     LabelledImage,
     Picture,
+    figures,
     hookimpl,
     shorten,
 )
 
-from ._choice import Order, choose, shortage, verdict
-from ._figures import RIGHT, WRONG, image_grid
-from ._labelled import COLUMNS, MOST_ROWS, ImageRow, image_rows, image_table, labelled
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ORDERS: dict[Order, str] = {
+ORDERS: dict[figures.Order, str] = {
     "confidence": "the most confident",
     "least_confident": "the least confident",
     "loss": "the highest losses",
     "first": "the first of the test set",
     "random": "drawn at random",
 }
-HINTS: dict[tuple[bool, Order], str] = {
+HINTS: dict[tuple[bool, figures.Order], str] = {
     (True, "confidence"): "What the model takes for typical.",
     (True, "least_confident"): "Right by little: what the model finds hard. More training images like these help most.",
     (True, "loss"): "Right by little: what the model finds hard. More training images like these help most.",
@@ -53,7 +50,7 @@ class Correct(AnalyzerComponent):
 
     count: int | None = Field(None, gt=0, le=400)
     """Number of images; by default 25, or 8 of each class with `per_class`."""
-    order: Order = "random"
+    order: figures.Order = "random"
     """Which ones: the most (`confidence`) or `least_confident`, the highest `loss`, the `first` of the test set, or
     `random` (drawn with the run's seed)."""
     per_class: bool = False
@@ -68,7 +65,7 @@ class Misclassified(AnalyzerComponent):
 
     count: int | None = Field(None, gt=0, le=400)
     """Number of images; by default 25, or 8 of each class with `per_class`."""
-    order: Order = "confidence"
+    order: figures.Order = "confidence"
     """Which ones: the most (`confidence`) or `least_confident`, the highest `loss`, the `first` of the test set, or
     `random` (drawn with the run's seed)."""
     per_class: bool = False
@@ -81,27 +78,27 @@ class Misclassified(AnalyzerComponent):
 def gallery(run: AnalysisRun, settings: Correct | Misclassified, *, correct: bool) -> AnalyzerResult:
     """Return the picture, the images themselves and a table of them."""
     order, targets = settings.order, run.predictions.targets
-    wanted = settings.count or (COLUMNS if settings.per_class else 25)
+    wanted = settings.count or (figures.IMAGES_PER_ROW if settings.per_class else 25)
     name, each = "correct" if correct else "misclassified", ", for each class" if settings.per_class else ""
     title = f"{name.title()}: {ORDERS[order]}{each}"
-    candidates = choose(run.predictions, correct=correct, order=order, count=len(targets), seed=run.seed)
+    candidates = figures.choose(run.predictions, correct=correct, order=order, count=len(targets), seed=run.seed)
     scalars = {"images": float(len(candidates)), "share": len(candidates) / len(targets)}
     if not len(candidates):
-        return AnalyzerResult(title, scalars=scalars, notes=shortage(0, wanted, correct=correct))
+        return AnalyzerResult(title, scalars=scalars, notes=figures.shortage(0, wanted, correct=correct))
     if settings.per_class:
         groups = [candidates[targets[candidates] == c][:wanted] for c in range(run.data.info.num_classes)]
-        images = labelled(run, [index for group in groups for index in group])
+        images = figures.labelled_images(run, [index for group in groups for index in group])
         notes = without(run, images, correct=correct)
         figure, above = rows_picture(run, images, title, correct=correct, losses=order == "loss")
     else:
-        images = labelled(run, candidates[:wanted].tolist())
-        notes = shortage(len(images), wanted, correct=correct)
+        images = figures.labelled_images(run, candidates[:wanted].tolist())
+        notes = figures.shortage(len(images), wanted, correct=correct)
         figure, above = grid_picture(run, images, title, correct=correct, losses=order == "loss")
     caption = f"{len(images)} of {len(candidates):,} {name} test images: {ORDERS[order]}{each}. Above each: {above}."
     return AnalyzerResult(
         title,
         figures=(Picture(name, title, figure, f"{caption} {HINTS.get((correct, order), '')}".strip()),),
-        tables=(image_table(name, title, images),),
+        tables=(figures.image_table(name, title, images),),
         images=tuple(images),
         scalars=scalars,
         notes=notes,
@@ -123,9 +120,11 @@ def grid_picture(
 ) -> tuple[Figure, str]:
     """Return the images in a grid, and what is said above each."""
     above = f"{'class' if correct else 'true class → predicted class'}, confidence, number{', loss' if losses else ''}"
-    captions = [f"{verdict(run, image.index)} · #{image.index}{loss(image, losses)}" for image in images]
-    color = RIGHT if correct else WRONG
-    return image_grid([image.image for image in images], captions, title=title, color=color), above
+    captioned = [
+        figures.Captioned(image.image, f"{figures.verdict(run, image.index)} · #{image.index}{loss(image, losses)}")
+        for image in images
+    ]
+    return figures.image_grid(captioned, title=title, color=figures.RIGHT if correct else figures.WRONG), above
 
 
 def rows_picture(
@@ -135,17 +134,20 @@ def rows_picture(
     above = f"{'' if correct else 'predicted class, '}confidence, number{', loss' if losses else ''}"
     rows = []
     for name in run.data.classes:
-        group = [image for image in images if image.target == name][:COLUMNS]
+        group = [image for image in images if image.target == name][: figures.IMAGES_PER_ROW]
         predicted = ["" if correct else f"→ {shorten(image.predicted, 11)}\n" for image in group]
-        captions = [
-            f"{first}{100 * image.confidence:.1f} %\n#{image.index}{loss(image, losses)}"
+        captioned = [
+            figures.Captioned(
+                image.image, f"{first}{100 * image.confidence:.1f} %\n#{image.index}{loss(image, losses)}"
+            )
             for first, image in zip(predicted, group, strict=True)
         ]
         if group:
-            rows.append(ImageRow(shorten(name, 18), group, captions))
-    if len(rows) > MOST_ROWS:
-        above += f". The picture has the first {MOST_ROWS} of {len(rows)} classes, the table all"
-    return image_rows(rows[:MOST_ROWS], title=title, color=RIGHT if correct else WRONG), above
+            rows.append(figures.ImageRow(shorten(name, 18), captioned))
+    if len(rows) > figures.MOST_ROWS:
+        above += f". The picture has the first {figures.MOST_ROWS} of {len(rows)} classes, the table all"
+    color = figures.RIGHT if correct else figures.WRONG
+    return figures.image_rows(rows[: figures.MOST_ROWS], title=title, color=color), above
 
 
 def loss(image: LabelledImage, shown: bool) -> str:

@@ -13,12 +13,10 @@ from frame import (
     Component,
     Picture,
     Table,
+    figures,
     hookimpl,
     shorten,
 )
-
-from ._figures import WRONG, image_grid
-from ._labelled import labelled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,13 +50,17 @@ class LabelErrors(AnalyzerComponent):
         if not len(suspects):
             note = "No test image has a label that the model confidently contradicts."
             return AnalyzerResult(TITLE, scalars=scalars, notes=(note,))
-        images = labelled(run, suspects[: self.count].tolist())
-        captions = [
-            f"label: {shorten(image.target, 15)}\nsuggested: {shorten(classes[guessed[image.index]], 11)}\n"
-            f"margin {margin:.2f} · #{image.index}"
+        images = figures.labelled_images(run, suspects[: self.count].tolist())
+        captioned = [
+            figures.Captioned(
+                image.image,
+                f"label: {shorten(image.target, 15)}\n"
+                f"suggested: {shorten(classes[guessed[image.index]], 11)}\n"
+                f"margin {margin:.2f} · #{image.index}",
+            )
             for image, margin in zip(images, margins(predictions, suspects), strict=False)
         ]
-        figure = image_grid([image.image for image in images], captions, title=TITLE, color=WRONG)
+        figure = figures.image_grid(captioned, title=TITLE, color=figures.WRONG)
         caption = (
             f"The {len(images)} least believable labels of {len(suspects):,} suspected ones. Above each: its label, "
             "the class suggested instead, the margin (probability of the label less that of the likeliest other "

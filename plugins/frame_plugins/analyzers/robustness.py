@@ -21,12 +21,9 @@ from frame import (
     Picture,
     Series,
     Table,
+    figures,
     hookimpl,
-    house_style,
-    new_figure,
 )
-
-from ._figures import show_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,10 +184,10 @@ def measure(
     for part in np.split(chosen, range(BATCH, len(chosen), BATCH)):
         indices = part.tolist()
         pixels = np.ascontiguousarray(run.evaluation_pixels(indices))  # (N, H, W, C) uint8
-        predicted[0].append(run.answer(pixels).argmax(axis=1))
+        predicted[0].append(run.logits(pixels).argmax(axis=1))
         for corrupt, found in zip(corrupters, predicted[1:], strict=True):
             images = np.stack([corrupt(image, index) for image, index in zip(pixels, indices, strict=True)])
-            found.append(run.answer(images).argmax(axis=1))
+            found.append(run.logits(images).argmax(axis=1))
     targets = run.data.test.targets[chosen]
     clean, *rest = (float(accuracy_score(targets, np.concatenate(found))) for found in predicted)
     accuracies: Accuracies = {corrupt.name: {} for corrupt in corrupters}
@@ -237,18 +234,18 @@ def examples(image: Image, index: int, corrupters: Sequence[Corrupter]) -> Figur
     names = list(dict.fromkeys(corrupt.name for corrupt in corrupters))
     severities = list(dict.fromkeys(corrupt.severity for corrupt in corrupters))
     cell = 0.92  # inches
-    with house_style():
+    with figures.house_style():
         ratio = min(image.shape[0] / image.shape[1], 2.0)
-        figure = new_figure(0.75 + len(severities) * (cell * ratio + 0.06), 0.6 + cell * (len(names) + 1))
+        figure = figures.new_figure(0.75 + len(severities) * (cell * ratio + 0.06), 0.6 + cell * (len(names) + 1))
         figure.suptitle("A test image with each corruption")
         grid = figure.subplots(len(severities), len(names) + 1, squeeze=False)
-        show_image(grid[0, 0], image)
+        figures.show_image(grid[0, 0], image)
         grid[0, 0].set_title("as it is", fontsize=9)
         for axes in grid[1:, 0]:
             axes.set_axis_off()
         for corrupt in corrupters:
             row, column = severities.index(corrupt.severity), 1 + names.index(corrupt.name)
-            show_image(grid[row, column], corrupt(image, index))
+            figures.show_image(grid[row, column], corrupt(image, index))
             if row == 0:
                 grid[row, column].set_title(title(corrupt.name).replace(" ", "\n"), fontsize=9)
             if column == 1:

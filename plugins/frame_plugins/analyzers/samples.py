@@ -17,11 +17,10 @@ from frame import (
     Picture,
     Split,
     UserError,
+    figures,
     hookimpl,
     shorten,
 )
-
-from ._figures import image_grid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +57,8 @@ class Samples(AnalyzerComponent):
                 "Training samples with their classes: left as the dataset has them, right as the network got them "
                 f"in epoch {self.epoch + 1}."
             )
-        picture = Picture("samples", "Training samples", image_grid(pairs, names, title=title), caption)
+        captioned = [figures.Captioned(pair, name) for pair, name in zip(pairs, names, strict=True)]
+        picture = Picture("samples", "Training samples", figures.image_grid(captioned, title=title), caption)
         return AnalyzerResult("Training samples", figures=(picture,), notes=tuple(notes))
 
 

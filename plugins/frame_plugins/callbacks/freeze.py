@@ -8,7 +8,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from frame import Callback, CallbackComponent, Component, Problem, TrainingRun, UserError, hookimpl, suggest
+from frame import (
+    Callback,
+    CallbackComponent,
+    Component,
+    Problem,
+    TrainingRun,
+    UserError,
+    hookimpl,
+    trainable_parameters,
+)
 
 Epochs = Annotated[int, Field(ge=0)]
 
@@ -35,11 +44,7 @@ class Freeze(CallbackComponent):
         return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
     def build(self, run: TrainingRun) -> Freezing:
-        names = [name for name, parameter in run.model.named_parameters() if parameter.requires_grad]
-        for pattern in self.after_epochs:
-            if not any(fnmatchcase(name, pattern) for name in names):
-                near = suggest(pattern, names, list_all=False)
-                raise UserError(f"freeze.after_epochs: no trainable parameter matches '{pattern}'{near}")
+        names = trainable_parameters(run.model, self.after_epochs, "freeze.after_epochs")
         ends = [pattern for pattern, number in self.after_epochs.items() if number < run.steps.passes]
         if all(any(fnmatchcase(name, pattern) for pattern in ends) for name in names):
             raise UserError("freeze.after_epochs: it freezes every parameter before the run's last epoch")

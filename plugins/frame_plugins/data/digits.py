@@ -34,19 +34,19 @@ class Digits(DatasetComponent):
         import numpy as np
         from sklearn.model_selection import train_test_split
 
-        from ._pixels import checksum, mean_and_std
+        from frame import images
 
-        images, targets = _digits()
+        pixels, targets = _digits()
         classes = tuple(str(digit) for digit in range(10))
 
         parts = train_test_split(
             np.arange(len(targets)), test_size=self.test_fraction, stratify=targets, random_state=SPLIT_SEED
         )
         train, test = (
-            Split(images[part], targets[part], [f"digits[{number}]" for number in part]) for part in map(np.sort, parts)
+            Split(pixels[part], targets[part], [f"digits[{number}]" for number in part]) for part in map(np.sort, parts)
         )
-        mean, std = mean_and_std(train.images)
-        return DataSplits(train, test, classes, (32, 32, 1), mean, std, checksum(classes, train, test))
+        mean, std = images.mean_and_std(train.images)
+        return DataSplits(train, test, classes, (32, 32, 1), mean, std, images.checksum(classes, train, test))
 
 
 @cache

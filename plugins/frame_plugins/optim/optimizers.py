@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from frame import Component, LearningRate, OptimizerComponent, hookimpl
-
-from ._parameter_groups import Decay, ParameterGroup, parameter_groups
+from frame import (
+    Component,
+    LearningRate,
+    OptimizerComponent,
+    ParameterGroup,
+    WeightDecay,
+    hookimpl,
+    parameter_groups,
+    torch_form,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +34,7 @@ class SGD(OptimizerComponent):
     """Part of the last step that is taken again."""
     nesterov: bool = False
     """Looks ahead along the momentum (Nesterov); needs a momentum above 0."""
-    weight_decay: Decay = 0.0
+    weight_decay: WeightDecay = 0.0
     """L2 penalty, added to the gradient."""
     groups: tuple[ParameterGroup, ...] = ()
     """Another rate or weight decay for some parameters, by a pattern of their names:
@@ -44,7 +51,7 @@ class SGD(OptimizerComponent):
 
         rate = learning_rate(self.lr, lr)
         groups = parameter_groups(model, self.groups, rate, self.weight_decay)
-        return [SGD(groups, lr=rate, momentum=self.momentum, nesterov=self.nesterov, **implementation(model))]
+        return [SGD(groups, lr=rate, momentum=self.momentum, nesterov=self.nesterov, **torch_form(model))]
 
 
 class Adam(OptimizerComponent):
@@ -56,7 +63,7 @@ class Adam(OptimizerComponent):
     """Decay of the running means of the gradient and of its square."""
     eps: float = Field(1e-8, gt=0)
     """Added to the denominator, for numerical stability."""
-    weight_decay: Decay = 0.0
+    weight_decay: WeightDecay = 0.0
     """L2 penalty, added to the gradient."""
     groups: tuple[ParameterGroup, ...] = ()
     """Another rate or weight decay for some parameters, by a pattern of their names:
@@ -67,7 +74,7 @@ class Adam(OptimizerComponent):
 
         rate = learning_rate(self.lr, lr)
         groups = parameter_groups(model, self.groups, rate, self.weight_decay)
-        return [Adam(groups, lr=rate, betas=self.betas, eps=self.eps, **implementation(model))]
+        return [Adam(groups, lr=rate, betas=self.betas, eps=self.eps, **torch_form(model))]
 
 
 class AdamW(OptimizerComponent):
@@ -79,7 +86,7 @@ class AdamW(OptimizerComponent):
     """Decay of the running means of the gradient and of its square."""
     eps: float = Field(1e-8, gt=0)
     """Added to the denominator, for numerical stability."""
-    weight_decay: Decay = 1e-2
+    weight_decay: WeightDecay = 1e-2
     """Part of each weight, times the learning rate, that is taken away at each step."""
     groups: tuple[ParameterGroup, ...] = ()
     """Another rate or weight decay for some parameters, by a pattern of their names:
@@ -90,7 +97,7 @@ class AdamW(OptimizerComponent):
 
         rate = learning_rate(self.lr, lr)
         groups = parameter_groups(model, self.groups, rate, self.weight_decay)
-        return [AdamW(groups, lr=rate, betas=self.betas, eps=self.eps, **implementation(model))]
+        return [AdamW(groups, lr=rate, betas=self.betas, eps=self.eps, **torch_form(model))]
 
 
 def learning_rate(setting: LearningRate, found: float | None) -> float:
@@ -100,14 +107,6 @@ def learning_rate(setting: LearningRate, found: float | None) -> float:
     if found is None:
         raise ValueError("the optimizer's lr is `auto` and none was found yet: pass `lr`")
     return found
-
-
-def implementation(model: nn.Module) -> dict[str, bool]:
-    """Return which of torch's forms of an optimizer to take: fused where there is one, foreach never."""
-    fused = all(
-        parameter.is_floating_point() and parameter.device.type in {"cpu", "cuda"} for parameter in model.parameters()
-    )
-    return {"fused": fused, "foreach": False}
 
 
 @hookimpl

@@ -17,8 +17,8 @@ from frame import (
     TrackerComponent,
     TrainingRun,
     UserError,
+    figures,
     hookimpl,
-    png,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class TensorBoardTracker:
         for key, value in result.scalars.items():
             writer.add_scalar(f"{name}/{key}", value, step)
         for figure in result.figures:
-            writer.add_image(f"{name}/{figure.name}", _pixels(png(figure)), step, dataformats="HWC")
+            writer.add_image(f"{name}/{figure.name}", _pixels(figures.png(figure)), step, dataformats="HWC")
         if shown := _alike(result.images)[: self._images]:
             writer.add_image(f"{name}/labelled_images", _grid(shown), step)
             rows = [[getattr(item, column) for column in COLUMNS] for item in shown]

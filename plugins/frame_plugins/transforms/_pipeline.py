@@ -117,7 +117,7 @@ class _Builder:
     def one(self, step: Step) -> Any:
         arguments = {key: value for key, value in step.items() if key != "use"}
         if arguments.get("fill") == "mean":
-            arguments["fill"] = mean_pixel(self.data)
+            arguments["fill"] = self.data.mean_pixel
         arguments |= {inner: self.all(step[inner]) for inner in LISTS if step.get(inner) is not None}
         arguments |= {inner: self.one(step[inner]) for inner in ONES if step.get(inner) is not None}
         try:
@@ -181,11 +181,6 @@ def _leaves(steps: Sequence[Any]) -> Iterator[Any]:
             yield from _leaves(list(inner))
         else:
             yield step
-
-
-def mean_pixel(data: DataInfo) -> tuple[int, ...]:
-    """Return the dataset's mean colour, per channel, as pixel values 0..255."""
-    return tuple(round(255 * mean) for mean in data.mean)
 
 
 def _reason(error: Exception) -> str:

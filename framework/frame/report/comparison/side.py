@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...api.contracts import is_epoch
-from ...recipe.yaml_text import read_yaml
+from ...nested import Key, leaves
+from ...recipe.yaml_text import dotted, read_yaml
 from ...rundir.folder import RunDir
 from ...rundir.history import checked_lines
 from ...rundir.jsonfile import read_json
@@ -79,7 +80,8 @@ def _epochs(folder: RunDir) -> list[dict[str, Any]]:
 def _recipe(folder: RunDir) -> dict[str, Any]:
     if not folder.recipe.is_file():
         return {}
-    return dict(_flat(hide_settings(read_yaml(folder.recipe)[0], known_secrets(), fingerprint)))
+    values = hide_settings(read_yaml(folder.recipe)[0], known_secrets(), fingerprint)
+    return {dotted(key): value for key, value in leaves(values, _is_one) if value not in ({}, [])}
 
 
 def _graded(folder: RunDir) -> Graded | None:
@@ -93,18 +95,6 @@ def _environment(folder: RunDir) -> dict[str, Any]:
     return dict(read_json(folder.environment, dict[str, Any])) if folder.environment.is_file() else {}
 
 
-def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield `analyzers.0.count` and its value for each value below `value`.
-
-    A list of plain values is one value; what is empty counts as not there.
-    """
-    if value in ({}, []):
-        return
-    if isinstance(value, Mapping):
-        for name, child in value.items():
-            yield from _flat(child, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list) and any(isinstance(child, Mapping | list) for child in value):
-        for number, child in enumerate(value):
-            yield from _flat(child, f"{key}.{number}")
-    else:
-        yield key, value
+def _is_one(_: Key, value: Any) -> bool:
+    """Tell whether this is a list of plain values, which count as one."""
+    return isinstance(value, list) and not any(isinstance(child, Mapping | list) for child in value)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, UserError, hookimpl
-
-from .._choice import choose, shortage
+from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Component, Picture, UserError, figures, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +100,6 @@ class GradCAM(AnalyzerComponent):
         self, run: AnalysisRun, layers: Mapping[str, Layout], shown: Sequence[str], overlay: str, notes: list[str]
     ) -> AnalyzerResult:
         """Make the maps of all images at once; then the pictures, and the images with their maps."""
-        from .._labelled import labelled
         from . import pictures as draw
 
         right = self._choose(run, correct=True, count=max(self.correct, self.pages))
@@ -118,15 +115,15 @@ class GradCAM(AnalyzerComponent):
             pictures.append(draw.overlays(run, views, many, overlay, evidence=self._evidence()))
         images = [
             replace(image, heats={name: heat for view in views[image.index] for name, heat in view.by_name().items()})
-            for image in labelled(run, [*right, *wrong])
+            for image in figures.labelled_images(run, [*right, *wrong])
         ]
-        notes.extend(shortage(len(right), self.correct, correct=True))
-        notes.extend(shortage(len(wrong), max(self.misclassified, self.overlays), correct=False))
+        notes.extend(figures.shortage(len(right), self.correct, correct=True))
+        notes.extend(figures.shortage(len(wrong), max(self.misclassified, self.overlays), correct=False))
         return AnalyzerResult(TITLE, figures=tuple(pictures), images=tuple(images), notes=tuple(notes))
 
     def _choose(self, run: AnalysisRun, *, correct: bool, count: int) -> list[int]:
         order: Literal["random", "confidence"] = "random" if correct else "confidence"
-        return choose(run.predictions, correct=correct, order=order, count=count, seed=run.seed).tolist()
+        return figures.choose(run.predictions, correct=correct, order=order, count=count, seed=run.seed).tolist()
 
     def _views(self, run: AnalysisRun, indices: Sequence[int], layers: Mapping[str, Layout]) -> dict[int, list[View]]:
         """Return what is to be shown of each image: a view for each class, once where the classes are one."""

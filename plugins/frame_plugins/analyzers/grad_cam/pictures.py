@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frame import AnalysisRun, Picture, house_style, new_figure, shorten
-
-from .._choice import verdict
-from .._figures import RIGHT, WRONG, heat_bar, image_grid, show_image
+from frame import AnalysisRun, Picture, figures, shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,30 +34,30 @@ def depths(
     run: AnalysisRun, views: Views, indices: Sequence[int], layers: Sequence[str], *, correct: bool, evidence: str
 ) -> Picture:
     """Return a picture of images and their maps at each layer, a row for each view."""
-    kind, color = ("correct", RIGHT) if correct else ("misclassified", WRONG)
+    kind, color = ("correct", figures.RIGHT) if correct else ("misclassified", figures.WRONG)
     columns = 1 + len(layers)
     cell = min(1.75, 7.4 / columns)  # inches
     pixels = run.evaluation_pixels(indices)  # (N, H, W, C) uint8
     ratio = min(pixels.shape[1] / pixels.shape[2], 2.0)
     rows = [(image, index, view) for image, index in zip(pixels, indices, strict=True) for view in views[index]]
-    with house_style():
-        figure = new_figure(1.3 + len(rows) * (cell * ratio + 0.06), 1.6 + cell * columns)
+    with figures.house_style():
+        figure = figures.new_figure(1.3 + len(rows) * (cell * ratio + 0.06), 1.6 + cell * columns)
         figure.suptitle(f"Grad-CAM of {kind} images")
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for (image, index, view), line in zip(rows, grid, strict=True):
             for axes, layer in zip(line[1:], layers, strict=True):
-                show_image(axes, image, [view.heats[layer]])
+                figures.show_image(axes, image, [view.heats[layer]])
             if view is not views[index][0]:
                 line[0].set_axis_off()
             else:
-                show_image(line[0], image)
-                line[0].set_ylabel(verdict(run, index, 14), rotation=0, ha="right", va="center", color=color)
+                figures.show_image(line[0], image)
+                line[0].set_ylabel(figures.verdict(run, index, 14), rotation=0, ha="right", va="center", color=color)
             if len(views[index]) > 1:
-                own = WRONG if view.kind == "predicted" else RIGHT
+                own = figures.WRONG if view.kind == "predicted" else figures.RIGHT
                 line[1].set_ylabel(f"{view.kind}\n{shorten(view.of, int(cell * 11))}", color=own, fontsize=8)
         for axes, name in zip(grid[0], ("image", *layers), strict=True):
             axes.set_title(shorten(name, int(cell * 11)), fontsize=9)
-        heat_bar(figure, evidence)
+        figures.heat_bar(figure, evidence)
     beside = "its class" if correct else "true class → predicted class"
     caption = (
         f"Where each layer saw the {evidence}, from shallow to deep; each map is scaled to its own maximum; "
@@ -73,13 +70,15 @@ def overlays(run: AnalysisRun, views: Views, indices: Sequence[int], layer: str,
     """Return a grid of misclassified images with their maps at one layer, side by side where there are several."""
     kinds = [view.kind for view in views[indices[0]]]
     sides = f" (left: {kinds[0]} class, right: {kinds[1]} class)" if len(kinds) == 2 else ""
-    figure = image_grid(
-        list(run.evaluation_pixels(indices)),
-        [verdict(run, index) for index in indices],
+    captioned = [
+        figures.Captioned(image, figures.verdict(run, index), [view.heats[layer] for view in views[index]])
+        for image, index in zip(run.evaluation_pixels(indices), indices, strict=True)
+    ]
+    figure = figures.image_grid(
+        captioned,
         title=f"Misclassified images with Grad-CAM at {layer}{sides}",
         columns=5 if len(kinds) == 1 else 4,
-        color=WRONG,
-        heats=[[view.heats[layer] for view in views[index]] for index in indices],
+        color=figures.WRONG,
         heat_label=evidence,
     )
     caption = (

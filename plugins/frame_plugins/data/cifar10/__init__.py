@@ -23,7 +23,8 @@ class Cifar10(DatasetComponent):
     """
 
     def build(self, root: Path) -> DataSplits:
-        from .._pixels import checksum
+        from frame import images
+
         from .reading import read_cifar10
 
         train, test, left_out = read_cifar10(root)
@@ -34,7 +35,7 @@ class Cifar10(DatasetComponent):
             shape=(32, 32, 3),
             mean=(0.4914, 0.4822, 0.4465),
             std=(0.2023, 0.1994, 0.2010),
-            checksum=checksum(CLASSES, train, test),
+            checksum=images.checksum(CLASSES, train, test),
             left_out=left_out,
         )
 

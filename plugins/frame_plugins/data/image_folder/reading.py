@@ -9,19 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from frame import DataSplits, Images, Omissions, Problem, Split, UserError, fit_image, suggest
-from frame import shown_name as shown
-
-from .._image_tree import (
-    LazyImages,
-    check_headers,
-    decode_images,
-    empty_classes,
-    images_by_class,
-    names_and_targets,
-    note_others,
-)
-from .._pixels import checksum, mean_and_std
+from frame import DataSplits, Images, Problem, Split, UserError, images, suggest
 
 MEMORY_LIMIT = 2**30
 PARTS = ("train", "test", "val")
@@ -35,14 +23,14 @@ def read_folder(root: Path, image_size: int, memory_limit: int = MEMORY_LIMIT) -
 
     Together they are decoded now if they take `memory_limit` bytes at most, else each time one is asked for.
     """
-    left_out = Omissions()
+    left_out = images.Omissions()
     parts = _find_parts(root, left_out)
     classes = tuple(parts["train"])
-    count = sum(len(names) for images in parts.values() for names in images.values())
+    count = sum(len(names) for part in parts.values() for names in part.values())
     in_memory = count * image_size**2 * 3 <= memory_limit
-    splits = {role: _read_part(root, images, classes, image_size, in_memory) for role, images in parts.items()}
+    splits = {role: _read_part(root, part, classes, image_size, in_memory) for role, part in parts.items()}
     unread = dict(splits["train"].unread)
-    mean, std = mean_and_std(splits["train"].images, unread)
+    mean, std = images.mean_and_std(splits["train"].images, unread)
     splits["train"] = replace(splits["train"], unread=unread)
     return DataSplits(
         train=splits["train"],
@@ -52,12 +40,12 @@ def read_folder(root: Path, image_size: int, memory_limit: int = MEMORY_LIMIT) -
         shape=(image_size, image_size, 3),
         mean=mean,
         std=std,
-        checksum=checksum(classes, *splits.values()) if in_memory else _file_checksum(root, image_size, splits),
+        checksum=images.checksum(classes, *splits.values()) if in_memory else _file_checksum(root, image_size, splits),
         left_out=left_out.found(),
     )
 
 
-def _find_parts(root: Path, left_out: Omissions) -> dict[str, ImagesOfPart]:
+def _find_parts(root: Path, left_out: images.Omissions) -> dict[str, ImagesOfPart]:
     """Return the images of train, test and, where there is one, validation.
 
     Raises UserError with all that is wrong.
@@ -66,13 +54,13 @@ def _find_parts(root: Path, left_out: Omissions) -> dict[str, ImagesOfPart]:
         raise UserError(
             f"{root}: no such folder; data.root (or FRAME_DATA_DIR) must hold train/<class>/, test/<class>/"
         )
-    note_others(root, PARTS, left_out)
-    there = {part: images_by_class(root, part, left_out) for part in PARTS if (root / part).is_dir()}
-    problems = [problem for part, images in there.items() for problem in empty_classes(root, part, images)]
+    images.count_others(root, PARTS, left_out)
+    there = {part: images.images_by_class(root, part, left_out) for part in PARTS if (root / part).is_dir()}
+    problems = [problem for part, files in there.items() for problem in images.empty_classes(root, part, files)]
     if "train" not in there:
         problems.append(Problem(f"{root}: has no folder 'train'; the images must lie in train/<class>/"))
     elif len(there["train"]) < 2:
-        found = ", ".join(map(shown, there["train"])) or "none"
+        found = ", ".join(map(images.shown_name, there["train"])) or "none"
         problems.append(Problem(f"{root / 'train'}: needs a folder for each of two or more classes; found: {found}"))
     if "test" not in there and "val" not in there:
         problems.append(
@@ -93,17 +81,19 @@ def _unlike_train(root: Path, part: str, there: Mapping[str, ImagesOfPart]) -> l
     if not known:
         return []
     unknown = (name for name in there[part] if name not in known)
-    return [Problem(f"{shown(root / part / name)}: no class of train{suggest(name, known)}") for name in unknown]
+    return [
+        Problem(f"{images.shown_name(root / part / name)}: no class of train{suggest(name, known)}") for name in unknown
+    ]
 
 
-def _read_part(root: Path, images: ImagesOfPart, classes: Sequence[str], image_size: int, in_memory: bool) -> Split:
-    names, targets = names_and_targets(images, classes)
-    prepare = partial(fit_image, size=(image_size, image_size))
+def _read_part(root: Path, files: ImagesOfPart, classes: Sequence[str], image_size: int, in_memory: bool) -> Split:
+    names, targets = images.names_and_targets(files, classes)
+    prepare = partial(images.fit_image, size=(image_size, image_size))
     if in_memory:
-        pixels, unread = decode_images(root, names, (image_size, image_size), prepare)
+        pixels, unread = images.decode_images(root, names, (image_size, image_size), prepare)
         return Split(pixels, targets, names, unread)
-    lazy: Images = LazyImages(root, names, prepare)
-    return Split(lazy, targets, names, check_headers(root, names))
+    lazy: Images = images.LazyImages(root, names, prepare)
+    return Split(lazy, targets, names, images.check_headers(root, names))
 
 
 def _file_checksum(root: Path, image_size: int, splits: Mapping[str, Split]) -> str:

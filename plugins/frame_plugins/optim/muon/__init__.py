@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from frame import Component, OptimizerComponent, hookimpl
-
-from .._parameter_groups import Decay, ParameterGroup, grouped, trainable
-from ..optimizers import implementation
+from frame import (
+    Component,
+    OptimizerComponent,
+    ParameterGroup,
+    WeightDecay,
+    hookimpl,
+    parameter_groups,
+    torch_form,
+    trainable_parameters,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +42,7 @@ class Muon(OptimizerComponent):
     """Part of the gradients' running mean that each step keeps."""
     nesterov: bool = True
     """Looks ahead along the momentum (Nesterov)."""
-    weight_decay: Decay = 0.0
+    weight_decay: WeightDecay = 0.0
     """Part of each of these weights, times the learning rate, that is taken away at each step."""
     ns_steps: int = Field(5, gt=0, lt=100)
     """Newton-Schulz iterations of the orthogonalisation."""
@@ -51,7 +57,7 @@ class Muon(OptimizerComponent):
     """Its learning rate."""
     others_momentum: float = Field(0.9, gt=0, lt=1)
     """Its Nesterov momentum (SGD), or the decay of the gradients' running mean (AdamW)."""
-    others_weight_decay: Decay = 0.0
+    others_weight_decay: WeightDecay = 0.0
     """Its weight decay."""
     groups: tuple[ParameterGroup, ...] = ()
     """Another rate or weight decay for some parameters, by a pattern of their names:
@@ -60,16 +66,18 @@ class Muon(OptimizerComponent):
     def build(self, model: nn.Module, lr: float | None = None) -> Sequence[Optimizer]:  # noqa: ARG002
         from .filters import FilterMuon
 
-        named = trainable(model, [*(group.match for group in self.groups), *self.exclude])
+        named = trainable_parameters(model, [*(group.match for group in self.groups), *self.exclude])
         wide = {name for name, parameter in named.items() if parameter.ndim > 1 and not self._excludes(name)}
         matrices = {name: parameter for name, parameter in named.items() if name in wide}
         others = {name: parameter for name, parameter in named.items() if name not in wide}
         built: list[Optimizer] = []
         if matrices:
-            groups = grouped(matrices, self.groups, self.lr, self.weight_decay)
+            groups = parameter_groups(matrices, self.groups, self.lr, self.weight_decay)
             built.append(FilterMuon(groups, self.momentum, self.nesterov, self.ns_steps, self.normalize))
         if others:
-            built.append(self._other(grouped(others, self.groups, self.others_lr, self.others_weight_decay), model))
+            built.append(
+                self._other(parameter_groups(others, self.groups, self.others_lr, self.others_weight_decay), model)
+            )
         return built
 
     def _excludes(self, name: str) -> bool:
@@ -78,7 +86,7 @@ class Muon(OptimizerComponent):
     def _other(self, groups: list[dict[str, Any]], model: nn.Module) -> Optimizer:
         from torch.optim import SGD, AdamW
 
-        form = implementation(model)
+        form = torch_form(model)
         if self.others == "sgd":
             return SGD(groups, lr=self.others_lr, momentum=self.others_momentum, nesterov=True, **form)
         return AdamW(groups, lr=self.others_lr, betas=(self.others_momentum, 0.999), **form)

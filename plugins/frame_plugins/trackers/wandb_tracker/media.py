@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import wandb
 
-from frame import Figure, LabelledImage, Table, png
-
-from ...analyzers._figures import HEAT
+from frame import Figure, LabelledImage, Table, figures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +24,7 @@ def image(figure: Figure, drawn: Path) -> wandb.Image:
     """Return a figure as a picture. drawn: where the host keeps it as PNG."""
     from PIL import Image
 
-    content = drawn.read_bytes() if drawn.is_file() else png(figure)
+    content = drawn.read_bytes() if drawn.is_file() else figures.png(figure)
     return wandb.Image(Image.open(BytesIO(content)), caption=figure.caption or figure.title)
 
 
@@ -59,7 +57,9 @@ def predictions(images: Mapping[int, LabelledImage]) -> wandb.Table:
     maps = list(dict.fromkeys(name for item in images.values() for name in column_names(item)))
     rows = []
     for _, item in sorted(images.items()):
-        over = {column: wandb.Image(overlay(item.image, heat)) for column, heat in column_names(item).items()}
+        over = {
+            column: wandb.Image(figures.overlay(item.image, heat, SMALL)) for column, heat in column_names(item).items()
+        }
         right = item.target == item.predicted
         rows.append(
             [wandb.Image(item.image), *(getattr(item, fact) for fact in facts), right, *(over.get(one) for one in maps)]
@@ -75,19 +75,3 @@ def column_names(item: LabelledImage) -> dict[str, npt.NDArray[np.float32]]:
             name = name.replace(f"{kind} {label}", kind)
         found[name] = heat
     return found
-
-
-def overlay(pixels: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Return an image, (H, W, 1 or 3) uint8, under its heat map, (h, w) in [0, 1], as RGB; small ones are enlarged."""
-    import numpy as np
-    from matplotlib import colormaps
-    from PIL import Image
-
-    base = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
-    factor = max(1, -(-SMALL // max(base.size)))
-    size = (base.width * factor, base.height * factor)
-    below = np.asarray(base.resize(size, Image.Resampling.NEAREST), np.float32) / 255
-    warm = np.asarray(Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)
-    alpha = (0.35 + 0.35 * warm)[..., None] * (heat.max() > 0)  # (H, W, 1)
-    mixed = alpha * colormaps[HEAT](warm)[..., :3] + (1 - alpha) * below
-    return np.asarray(np.rint(255 * mixed), np.uint8)

@@ -8,8 +8,6 @@ from pydantic import Field, model_validator
 
 from frame import BatchTransform, Component, DataInfo, hookimpl
 
-from .._pipeline import mean_pixel
-
 if TYPE_CHECKING:
     from .mixing import CutMixOp, MixupOp
     from .ops import CutoutOp, RandomCropOp, RandomFlipOp
@@ -68,7 +66,7 @@ class Cutout(BatchTransform):
     def build(self, data: DataInfo) -> CutoutOp:
         from .ops import CutoutOp
 
-        return CutoutOp(self.size, mean_pixel(data) if self.fill == "mean" else (0,) * data.channels, self.p)
+        return CutoutOp(self.size, data.mean_pixel if self.fill == "mean" else (0,) * data.channels, self.p)
 
 
 class Mixup(BatchTransform):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from .data import Omission
-from .images import shown_name
+from ..data import Omission
+from .files import shown_name
 
 KINDS = 20
 """Kinds that are told apart; names without end could have endings without end."""

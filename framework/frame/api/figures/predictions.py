@@ -1,18 +1,23 @@
-"""Which test images to look at, and what to write beside them: shared by the galleries and Grad-CAM."""
+"""Test images with what the model made of them: which ones to show, what to say of them, and as data."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from frame import shorten
+from ..results import LabelledImage, Table
+from ..text import shorten
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from frame import AnalysisRun, Predictions
+    from ..contracts import AnalysisRun
+    from ..data import Predictions
 
-Order = Literal["confidence", "least_confident", "loss", "first", "random"]
+Order: TypeAlias = Literal["confidence", "least_confident", "loss", "first", "random"]
+"""Which test images come first: the most or the least confident ones, the highest losses, the first of the test set, or
+some drawn at random."""
 
 
 def choose(predictions: Predictions, *, correct: bool, order: Order, count: int, seed: int) -> npt.NDArray[np.int64]:
@@ -51,3 +56,30 @@ def shortage(found: int, wanted: int, *, correct: bool) -> tuple[str, ...]:
         return (f"The model {what}: there is none to show.",)
     what = "got no more test images right" if correct else "made no more mistakes on the test images"
     return (f"Only {found} of the {wanted} images asked for: the model {what}.",)
+
+
+def labelled_images(run: AnalysisRun, indices: Sequence[int]) -> list[LabelledImage]:
+    """Return test images with what the model made of them."""
+    if not len(indices):
+        return []
+    predictions, classes = run.predictions, run.data.classes
+    pixels = run.evaluation_pixels(indices)  # (N, H, W, C) uint8
+    return [
+        LabelledImage(
+            image=image,
+            index=int(index),
+            target=classes[predictions.targets[index]],
+            predicted=classes[predictions.predicted[index]],
+            confidence=float(predictions.confidence[index]),
+            loss=float(predictions.losses[index]),
+            source=run.data.test.source(index),
+        )
+        for image, index in zip(pixels, indices, strict=True)
+    ]
+
+
+def image_table(name: str, title: str, images: Sequence[LabelledImage]) -> Table:
+    """Return the images' facts, a row each."""
+    rows = [(i.index, i.target, i.predicted, round(i.confidence, 6), round(i.loss, 6), i.source) for i in images]
+    columns = ("index", "true", "predicted", "confidence", "loss", "source")
+    return Table(name, title, columns, rows, "index: the image's number in the test set. loss: its cross-entropy.")

@@ -13,7 +13,7 @@ import PIL.Image
 from PIL import ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
-from .data import Image
+from ..data import Image
 
 IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """How the names of image files end."""

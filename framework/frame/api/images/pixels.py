@@ -1,17 +1,15 @@
-"""Facts about a dataset's pixels. Import it inside `build` only."""
+"""Facts about a dataset's pixels."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from frame import UserError
-
-if TYPE_CHECKING:
-    from frame import Images, Split
+from ...errors import UserError
+from ..data import Images, Split
 
 STATISTICS_IMAGES = 2_000
 

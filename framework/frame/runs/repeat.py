@@ -1,0 +1,30 @@
+"""A recipe run several times: how much its result varies with the seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, stdev
+
+from ..compute.distributed import ALONE, World
+from ..console import Console
+from ..recipe.load import Loaded
+from ..rundir.new import NewRun
+from ..training.build import load_data
+from .start import Outcome, start
+
+
+def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console, world: World = ALONE) -> list[Outcome]:
+    """Run a recipe several times, with seeds that count up from its own, and say how much the result varies."""
+    varies = loaded.recipe.data.validation  # a validation split depends on the seed
+    data = None if varies else world.in_turn(lambda: load_data(loaded.recipe))
+    outcomes = []
+    for number in range(times):
+        recipe = replace(loaded.recipe, seed=loaded.recipe.seed + number)
+        console.say(f"-- run {number + 1} of {times}, seed {recipe.seed}")
+        outcomes.append(start(replace(loaded, recipe=recipe), NewRun(out), console, world, data))
+    accuracies = [outcome.test_accuracy for outcome in outcomes]
+    console.log = None
+    spread = f"{mean(accuracies):.2%} ± {stdev(accuracies):.2%}"
+    console.say(f"test accuracy of {times} runs: {spread} (mean, standard deviation)")
+    return outcomes

@@ -1,0 +1,27 @@
+"""What `frame.figures` offers beside pictures that others test: images under their heat maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from frame import figures
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_overlay_shows_the_heat_where_it_is(channels):
+    heat = np.zeros((2, 2), np.float32)
+    heat[0, 0] = 1
+    shown = figures.overlay(np.full((8, 8, channels), 100, np.uint8), heat, side=128).astype(int)
+    assert shown.shape == (128, 128, 3)
+    hot, cold = shown[8, 8], shown[-8, -8]
+    assert hot[0] > 200  # inferno: the hottest is yellow
+    assert hot[2] < hot[0]
+    assert cold.max() < 100  # darkened by the map's black
+
+
+def test_an_image_without_heat_is_pale_under_its_map():
+    image = np.full((9, 6, 3), 100, np.uint8)
+    shown = figures.overlay(image, np.zeros((2, 2), np.float32))
+    assert shown.shape == image.shape  # not enlarged unless asked for
+    np.testing.assert_array_equal(shown, 193)  # 0.4 of the image on white
