@@ -17,10 +17,10 @@ import frame as public
 from conftest import clean_environment
 from fakes import launching
 from frame.api import hookspecs
+from frame.api.kinds import KINDS
 from frame.cli import cli
 from frame.plugins.load import load_plugins
-from frame.plugins.registry import Registries
-from frame.recipe.settings import CheckpointSettings, DataSettings, Normalization, RecipeSettings, TrainSettings
+from frame.recipe.settings import DATA, CheckpointSettings, Normalization, RecipeSettings, TrainSettings
 from frame.rundir.folder import RunDir
 from frame.sweep.spec import SweepSettings, load_sweep
 
@@ -30,7 +30,7 @@ DOCS = {path.stem: path.read_text() for path in (REPOSITORY / "docs").glob("*.md
 
 SETTINGS = {
     "": RecipeSettings,
-    "data.": DataSettings,
+    "data.": DATA,
     "data.normalize.": Normalization,
     "train.": TrainSettings,
     "checkpoint.": CheckpointSettings,
@@ -73,13 +73,12 @@ def test_every_hook_is_documented():
     assert hooks == {name for name in rows(DOCS["plugins"]) if name.startswith("frame_")}
 
 
-@pytest.mark.parametrize(("_name", "registry"), list(Registries()), ids=lambda value: getattr(value, "kind", ""))
-def test_every_kind_is_in_the_table_of_contracts(_name, registry):
-    bases = [registry.base, *registry.base.__subclasses__()] if registry.kind == "transform" else [registry.base]
-    names = [base.__name__ for base in bases if base.__module__ == "frame.api.components" and "build" in vars(base)]
-    assert names
-    for name in names:
-        assert re.search(rf"^\| {registry.kind}\b.*\| `{name}` \|", DOCS["plugins"], re.MULTILINE), name
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_kind_is_in_the_table_of_contracts(kind):
+    for base in kind.variants or (kind.base,):
+        assert re.search(rf"^\| {kind.name}\b.*\| `{base.__name__}` \|", DOCS["plugins"], re.MULTILINE), base
+    for section in kind.sections:
+        assert f"`{section.name}{'[]' * section.many}`" in DOCS["plugins"]
 
 
 def test_exactly_the_built_in_components_are_documented():
@@ -87,7 +86,7 @@ def test_exactly_the_built_in_components_are_documented():
     said = set(re.findall(r"^### `(\w+)`\n\n::: ([\w.]+)$", DOCS["components"], re.MULTILINE))
     assert said == {
         (name, f"{entry.component.__module__}.{entry.component.__name__}")
-        for _, registry in registries
+        for registry in registries
         for name, entry in registry.entries.items()
         if entry.component.__module__.startswith("frame_plugins.")
     }
@@ -110,6 +109,16 @@ def test_every_public_name_is_in_the_api_or_the_page_on_plugins():
     for name, module in origins.items():
         everything = module in shown and "members:" not in shown[module]
         assert everything or re.search(rf"\b{name}\b", shown.get(module, "") + DOCS["plugins"]), name
+
+
+def test_what_plugins_of_version_1_imported_is_there_or_the_table_of_changes_says_where():
+    changes = DOCS["plugins"].partition("#### From version 1 to 2")[2].partition("\n## ")[0]
+    before = Path(__file__).with_name("public_names_of_version_1.txt").read_text().split()
+    gone = [name for name in before if not hasattr(public, name)]
+    assert gone
+    assert [name for name in gone if not re.search(rf"^\| `from frame import .*\b{name}\b.*` \|", changes, re.M)] == []
+    for module, name in re.findall(r"`(figures|images)\.(\w+)`", changes):
+        assert hasattr(getattr(public, module), name)
 
 
 def test_every_file_of_a_runs_folder_is_documented():

@@ -40,7 +40,7 @@ try:
 finally:
     print("heavy:", *[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
 """
-COMPONENTS = [f"{registry.kind}/{name}" for _, registry in load_plugins().registries for name in registry]
+COMPONENTS = [f"{registry.kind}/{name}" for registry in load_plugins().registries for name in registry]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_every_component_shows_what_it_is_and_each_of_its_settings(cli, componen
     assert head == f"{component}  from frame-train {package.__version__}"
     assert doc.strip()
     kind, _, name = component.partition("/")
-    (registry,) = [registry for _, registry in load_plugins().registries if registry.kind == kind]
+    (registry,) = [registry for registry in load_plugins().registries if registry.kind == kind]
     docs = field_docs(registry[name])
     for setting in registry[name].model_fields:
         assert f"\n  {setting}: " in result.out

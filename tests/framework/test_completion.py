@@ -15,9 +15,9 @@ from click.shell_completion import CompletionItem, ShellComplete
 from conftest import clean_environment
 from fakes.distributions import model
 from fakes.recipes import MINIMAL as RECIPE
+from frame.api.kinds import KINDS
 from frame.cli import cli as command
 from frame.plugins.load import load_plugins
-from frame.plugins.registry import Registries
 
 BIN = Path(sys.executable).parent
 
@@ -44,14 +44,14 @@ class TestComponents:
     def test_names(self, here):
         names = ["adam", "adamw", "muon", "sgd"]
         assert completed("frame show optimizer/") == [f"optimizer/{name}" for name in names]
-        every = [f"{registry.kind}/{name}" for _, registry in load_plugins().registries for name in registry]
+        every = [f"{registry.kind}/{name}" for registry in load_plugins().registries for name in registry]
         assert completed("frame show ") == every
         (item,) = items("frame show loss/cross")
-        assert item.help == load_plugins().registries.losses["cross_entropy"].__doc__.partition("\n")[0]
+        assert item.help == load_plugins().registries["loss"]["cross_entropy"].__doc__.partition("\n")[0]
 
     def test_kinds(self, here):
         assert completed("frame list lo") == ["losses"]
-        assert completed("frame list ") == [*(name for name, _ in Registries()), "recipes"]
+        assert completed("frame list ") == [*(kind.plural for kind in KINDS), "recipes"]
 
 
 class TestRecipes:

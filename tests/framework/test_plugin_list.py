@@ -31,7 +31,7 @@ def test_everything_that_is_loaded_is_in_it(cli):
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines()[0] == FRAME
     plugins = load_plugins()
-    for _, registry in plugins.registries:
+    for registry in plugins.registries:
         for name, entry in registry.entries.items():
             (line,) = [line for line in result.out.splitlines() if line.startswith(f"  {entry.plugin}: ")]
             assert f"{registry.kind}/{name}" in line.partition(": ")[2].split(", ")
@@ -40,12 +40,12 @@ def test_everything_that_is_loaded_is_in_it(cli):
 
 
 def test_a_strangers_plugins_and_those_that_did_not_load(listed, tmp_path):
-    result = listed(some_models="FRAME_API = 1\n" + model("some_net"), not_this_one="raise RuntimeError('no luck')\n")
+    result = listed(some_models="FRAME_API = 2\n" + model("some_net"), not_this_one="raise RuntimeError('no luck')\n")
     assert result.returncode == 0
     site = "site"  # the command runs in the folder that it lies in
     loaded, _, failed = result.stdout.partition("failed to load\n")
     assert loaded.endswith(
-        f"some-models 0.3\n  some_models: model/some_net\n      some_models, {site}/some_models.py, for plugin API 1\n"
+        f"some-models 0.3\n  some_models: model/some_net\n      some_models, {site}/some_models.py, for plugin API 2\n"
     )
     file = tmp_path / "site" / "not_this_one.py"
     assert failed == (f"  not_this_one of not-this-one 0.3 (not_this_one)\n      RuntimeError: no luck ({file}:1)\n")
@@ -55,7 +55,7 @@ def test_a_strangers_plugins_and_those_that_did_not_load(listed, tmp_path):
 
 def test_as_json(listed, tmp_path):
     result = listed(
-        "--json", some_models="FRAME_API = 1\n" + model("some_net"), not_this_one="FRAME_API = 2\n" + model("x")
+        "--json", some_models="FRAME_API = 2\n" + model("some_net"), not_this_one="FRAME_API = 3\n" + model("x")
     )
     assert (result.returncode, result.stderr) == (0, "")
     said = json.loads(result.stdout)
@@ -66,7 +66,7 @@ def test_as_json(listed, tmp_path):
         "version": "0.3",
         "entry_point": "some_models",
         "file": str(tmp_path / "site" / "some_models.py"),
-        "api": 1,
+        "api": 2,
         "components": {"model": ["some_net"]},
         "recipes": [],
     }
@@ -80,7 +80,7 @@ def test_as_json(listed, tmp_path):
         "distribution": "not-this-one",
         "version": "0.3",
         "entry_point": "not_this_one",
-        "cause": "it was written for plugin API 2, and this frame has plugin API 1; upgrade frame",
+        "cause": "site/not_this_one.py was written for plugin API 3, and this frame has plugin API 2; upgrade frame",
     }
     assert said["disabled"] == []
 

@@ -18,6 +18,7 @@ from conftest import on_path
 from fakes.distributions import install_distribution, model, plugin
 from fakes.recipes import MINIMAL as RECIPE
 from frame import UserError
+from frame.api.hookspecs import CHANGES
 from frame.plugins.load import load_plugins
 from frame.recipe.load import load_recipe
 
@@ -67,19 +68,19 @@ class TestInstalled:
         assert plugins.errors == []
         assert plugins.origins == dict.fromkeys(sorted(declared), FRAME)
         assert {"quickstart", "s10_resnet", "s10_resnet_original"} <= set(plugins.recipes)
-        assert all(list(registry) for _, registry in plugins.registries), "a kind without a built-in component"
+        assert all(list(registry) for registry in plugins.registries), "a kind without a built-in component"
 
     def test_some_can_be_turned_off(self, monkeypatch):
         monkeypatch.setenv("FRAME_DISABLE_PLUGINS", "digits, wandb_tracker, tensorboard_tracker")
         plugins = load_plugins()
         assert not {"digits", "wandb_tracker", "tensorboard_tracker"} & set(plugins.origins)
-        assert "digits" not in plugins.registries.datasets
-        assert list(plugins.registries.trackers) == []
+        assert "digits" not in plugins.registries["dataset"]
+        assert list(plugins.registries["tracker"]) == []
 
     def test_one_more(self, install):
         install("some-models", model("some_net"))
         plugins = load_plugins()
-        entry = plugins.registries.models.entries["some_net"]
+        entry = plugins.registries["model"].entries["some_net"]
         assert (entry.component.__name__, entry.origin, entry.plugin) == ("Mine", "some-models 0.3", "some_models")
 
     @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ class TestInstalled:
         (failure,) = plugins.errors
         assert str(failure) == f"plugin 'broken_dist' of broken-dist 0.3 failed to load: {cause.format(file=file)}"
         assert failure.traceback.startswith("Traceback (most recent call last):")
-        assert "digits" in plugins.registries.datasets
+        assert "digits" in plugins.registries["dataset"]
         assert "broken_dist" not in plugins.origins
 
     def test_the_command_line_says_so(self, install, cli, here):
@@ -133,7 +134,7 @@ class TestInstalled:
             "second-dist 0.3; uninstall one, or turn one off: FRAME_DISABLE_PLUGINS=second_dist\n"
         )
         monkeypatch.setenv("FRAME_DISABLE_PLUGINS", "second_dist")
-        assert load_plugins().registries.models.entries["same_net"].origin == "first-dist 0.3"
+        assert load_plugins().registries["model"].entries["same_net"].origin == "first-dist 0.3"
 
     def test_a_name_of_frames_own_is_no_exception(self, install):
         install(
@@ -156,8 +157,8 @@ class TestInstalled:
         install("name-sake", model("name_sake_net"), name="digits")
         plugins = load_plugins()
         assert plugins.errors == []
-        assert "name_sake_net" in plugins.registries.models
-        assert "digits" in plugins.registries.datasets
+        assert "name_sake_net" in plugins.registries["model"]
+        assert "digits" in plugins.registries["dataset"]
 
     def test_two_recipes_of_one_name(self, install, tmp_path):
         (tmp_path / "quickstart.yaml").touch()
@@ -199,7 +200,7 @@ class TestInstalled:
         install("odd-offer", text)
         plugins = load_plugins()
         assert [failure.cause for failure in plugins.errors] == [cause]
-        assert "NAME" not in plugins.registries.models
+        assert "NAME" not in plugins.registries["model"]
 
 
 class TestStrict:
@@ -230,28 +231,31 @@ class TestStrict:
 
 
 class TestApiVersion:
-    NEW = "it was written for plugin API 2, and this frame has plugin API 1; upgrade frame"
-    OLD = "it was written for plugin API 0, and this frame has plugin API 1; look for a newer version of the plugin"
+    NEW = "{file} was written for plugin API 3, and this frame has plugin API 2; upgrade frame"
+    OLD = (
+        "{file} was written for plugin API 1, and this frame has plugin API 2; what was renamed stands in "
+        "docs/plugins.md, 'From version 1 to 2': change it, or look for a newer version of the plugin"
+    )
 
-    @pytest.mark.parametrize("declared", ["", "FRAME_API = 1\n"])
+    @pytest.mark.parametrize("declared", ["", "FRAME_API = 2\n"])
     def test_its_own_or_none_at_all_is_accepted(self, install, declared):
         install("fitting-api", declared + model("fitting_net"))
         plugins = load_plugins()
         assert plugins.errors == []
         (offer,) = [offer for offer in plugins.offers if offer.plugin == "fitting_api"]
-        assert offer.api == (1 if declared else None)
+        assert offer.api == (2 if declared else None)
 
     @pytest.mark.parametrize(
         ("text", "cause"),
         [
-            ("FRAME_API = 2\n" + model("late_net"), NEW),
-            ("FRAME_API = 0\n" + model("late_net"), OLD),
-            ("FRAME_API = '1'\n" + model("late_net"), "its FRAME_API is '1', not a whole number: FRAME_API = 1"),
+            ("FRAME_API = 3\n" + model("late_net"), NEW),
+            ("FRAME_API = 1\n" + model("late_net"), OLD),
+            ("FRAME_API = '2'\n" + model("late_net"), "its FRAME_API is '2', not a whole number: FRAME_API = 2"),
             (
-                "from frame import ThingOfTheFuture\n\nFRAME_API: int = 2\n",
-                f"{NEW}: ImportError: cannot import name 'ThingOfTheFuture' from 'frame' ({frame.__file__}) ({{file}}:1)",
+                "from frame import gone_since\n\nFRAME_API: int = 1\n",
+                f"{OLD}: ImportError: cannot import name 'gone_since' from 'frame' ({frame.__file__}) ({{file}}:1)",
             ),
-            ("import nothing\n\nFRAME_API = 1\n", "ModuleNotFoundError: No module named 'nothing' ({file}:1)"),
+            ("import nothing\n\nFRAME_API = 2\n", "ModuleNotFoundError: No module named 'nothing' ({file}:1)"),
         ],
         ids=["newer", "older", "text", "does not get so far", "another reason"],
     )
@@ -259,12 +263,20 @@ class TestApiVersion:
         file = install("other-api", text)
         plugins = load_plugins()
         assert [failure.cause for failure in plugins.errors] == [cause.format(file=file)]
-        assert "late_net" not in plugins.registries.models
+        assert "late_net" not in plugins.registries["model"]
 
-    def test_a_recipe_that_names_one_stops(self, here):
-        (here / "mine.py").write_text("FRAME_API = 2\n" + model("mine_net"))
-        (here / "r.yaml").write_text(f"{RECIPE}plugins: [./mine.py]\n")
-        assert error("r.yaml") == f"r.yaml:6: plugins: plugin './mine.py' failed to load: {self.NEW}"
+    def test_a_recipe_that_names_an_older_one_stops_with_exit_code_2(self, cli, tmp_path):
+        (tmp_path / "mine.py").write_text("FRAME_API = 1\n" + model("mine_net"))
+        (tmp_path / "r.yaml").write_text(f"{RECIPE}plugins: [./mine.py]\n")
+        result = cli("run", "r.yaml")
+        assert (result.code, result.out) == (2, "")
+        said = self.OLD.format(file="mine.py")
+        assert result.err == f"error: r.yaml:6: plugins: plugin './mine.py' failed to load: {said}\n"
+
+    def test_what_the_message_points_to_is_there(self):
+        page, _, heading = CHANGES.partition(", ")
+        text = (REPOSITORY / page).read_text()
+        assert f"\n#### {heading[1:-1]}\n" in text
 
 
 class TestNamedByTheRecipe:
@@ -273,7 +285,7 @@ class TestNamedByTheRecipe:
         (here / "r.yaml").write_text("plugins: [./mine.py]\n" + RECIPE.replace("custom_resnet", "mine_net"))
         loaded = load_recipe("r.yaml")
         assert type(loaded.recipe.model.component).__name__ == "Mine"
-        assert loaded.plugins.registries.models.entries["mine_net"].origin == str(here / "mine.py")
+        assert loaded.plugins.registries["model"].entries["mine_net"].origin == str(here / "mine.py")
 
     def test_files_are_found_from_the_recipe_that_names_them(self, here):
         for folder in ("base", "top"):
@@ -281,7 +293,7 @@ class TestNamedByTheRecipe:
             (here / folder / "mine.py").write_text(model(f"{folder}_net"))
         (here / "base/r.yaml").write_text("plugins: [./mine.py, ../top/mine.py]\n" + RECIPE)
         (here / "top/r.yaml").write_text("extends: ../base/r.yaml\nplugins: [./mine.py]\nmodel: {use: base_net}\n")
-        models = load_recipe("top/r.yaml").plugins.registries.models
+        models = load_recipe("top/r.yaml").plugins.registries["model"]
         assert {"base_net", "top_net"} <= set(models)
 
     def test_a_module(self, here, monkeypatch):

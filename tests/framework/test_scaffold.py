@@ -58,7 +58,7 @@ def folders(packages: Path, *names: str) -> list[Path]:
 
 class TestPackagesOfEveryKind:
     def test_there_is_one_for_every_kind_and_base(self):
-        expected = {registry.kind for _, registry in Registries()} - {"transform"}
+        expected = {registry.kind for registry in Registries()} - {"transform"}
         assert set(KINDS) == expected | {"sample_transform", "batch_transform"}
 
     def test_ruff_finds_nothing(self, packages):
@@ -80,7 +80,7 @@ class TestPackagesOfEveryKind:
         script = (
             "import sys; from frame.plugins.load import load_plugins; plugins = load_plugins(); "
             "print([str(error) for error in plugins.errors], 'torch' in sys.modules, 'numpy' in sys.modules); "
-            "print(*(f'{r.kind}/{name}' for _, r in plugins.registries for name in r))"
+            "print(*(f'{r.kind}/{name}' for r in plugins.registries for name in r))"
         )
         environment = clean_environment(packages) | on_path(packages / "site")
         done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)

@@ -330,8 +330,8 @@ class Odd(LossComponent):
 @pytest.fixture(scope="module")
 def deep() -> Draft7Validator:
     plugins = Plugins()
-    plugins.registries.models.add("deep", Deep, "a test", "test")
-    plugins.registries.losses.add("odd", Odd, "a test", "test")
+    plugins.registries["model"].add("deep", Deep, "a test", "test")
+    plugins.registries["loss"].add("odd", Odd, "a test", "test")
     schema = recipe_schema(plugins)
     Draft7Validator.check_schema(schema)
     return Draft7Validator(schema)
@@ -369,7 +369,7 @@ def test_every_setting_is_there_with_its_documentation(validator):
     schema = validator.schema
     assert set(schema["properties"]) == {*RecipeSettings.model_fields, "extends", "plugins"}
     assert all(text["description"] for name, text in schema["properties"].items())
-    for _, registry in PLUGINS.registries:
+    for registry in PLUGINS.registries:
         for one in registry:
             settings = schema["definitions"][f"{registry.kind}.{one}"]["properties"]
             assert set(registry[one].model_fields) <= set(settings)
@@ -379,7 +379,7 @@ def test_every_setting_is_there_with_its_documentation(validator):
 
 def test_components_are_offered_with_what_they_are(validator):
     offered = validator.schema["properties"]["model"]["properties"]["use"]["anyOf"][0]
-    assert offered["enum"] == list(PLUGINS.registries.models)
+    assert offered["enum"] == list(PLUGINS.registries["model"])
     assert offered["enumDescriptions"][0].startswith("ResNet-9-like network of the S10 assignment")
 
 

@@ -26,7 +26,7 @@ BASE = {
     "lr_finder": {"use": "lr_range_test"},
     "train": {"epochs": 10},
 }
-COMPONENTS = [f"{registry.kind}/{name}" for _, registry in load_plugins().registries for name in registry]
+COMPONENTS = [f"{registry.kind}/{name}" for registry in load_plugins().registries for name in registry]
 
 
 def example(shown: str) -> str:
@@ -51,7 +51,8 @@ def test_an_example_can_be_pasted(cli, recipe_file, component):
 
 
 def test_kinds_are_named_in_the_singular_and_in_the_plural(cli):
-    for name, registry in load_plugins().registries:
+    for registry in load_plugins().registries:
+        name = registry.row.plural
         one = f"{name}/{next(iter(registry))}"
         assert cli("list", registry.kind).out == cli("list", name).out
         assert cli("show", one).out == cli("show", one.replace(name, registry.kind, 1)).out

@@ -56,7 +56,7 @@ ATTRIBUTES = {
 
 BUILT_IN = {
     f"{registry.kind}/{name}": entry.component
-    for _, registry in load_plugins().registries
+    for registry in load_plugins().registries
     for name, entry in registry.entries.items()
     if entry.origin.startswith(f"{OWN} ")
 }

@@ -49,7 +49,7 @@ class HeatPictures:
 
 def heat_pictures(loaded: Loaded, folder: Path) -> HeatPictures:
     """Choose the analyzer and make the folder. Raises UserError where there is none, or it cannot be made."""
-    registry = loaded.plugins.registries.analyzers
+    registry = loaded.plugins.registries["analyzer"]
     offers = list(loaded.recipe.analyzers)
     if FALLBACK in registry:
         offers.append(Named(FALLBACK, registry[FALLBACK]()))

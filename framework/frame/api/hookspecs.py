@@ -1,9 +1,9 @@
 """What a plugin can offer: the whole contract on one page.
 
 A plugin is a module (or object) with functions marked `@frame.hookimpl`. It is found through the entry-point group
-`frame.plugins.load`, or named in a recipe's `plugins:`. Hooks return data; importing a plugin registers nothing.
+`frame.plugins`, or named in a recipe's `plugins:`. Hooks return data; importing a plugin registers nothing.
 
-A plugin may say which version of all this it was written for: `FRAME_API = 1`. A frame of another version then refuses
+A plugin may say which version of all this it was written for: `FRAME_API = 2`. A frame of another version then refuses
 it and says why, instead of failing somewhere.
 """
 
@@ -16,8 +16,10 @@ import pluggy
 from .components import Component
 
 ENTRY_POINT_GROUP = "frame.plugins"
-API_VERSION = 1
+API_VERSION = 2
 """Goes up when a plugin that ran before may run no more; what is merely added leaves it."""
+CHANGES = "docs/plugins.md, 'From version 1 to 2'"
+"""Where it stands what a plugin of an older version must change."""
 API_VARIABLE = "FRAME_API"
 """The variable in which a plugin says the version that it was written for."""
 

@@ -109,7 +109,7 @@ def complete_component(_context: click.Context, _parameter: click.Parameter, inc
     """KIND/NAME of every component."""
     from ..plugins.load import load_plugins
 
-    registries = [registry for _, registry in load_plugins().registries]
+    registries = load_plugins().registries
     found = [(f"{one.kind}/{name}", summary(one[name])) for one in registries for name in one]
     return _starting(found, incomplete)
 
@@ -119,16 +119,16 @@ def complete_analyzer(_context: click.Context, _parameter: click.Parameter, inco
     """Names of analyzers."""
     from ..plugins.load import load_plugins
 
-    analyzers = load_plugins().registries.analyzers
+    analyzers = load_plugins().registries["analyzer"]
     return _starting(((name, summary(analyzers[name])) for name in analyzers), incomplete)
 
 
 @quietly
 def complete_kind(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> Items:
     """What `frame list` lists."""
-    from ..plugins.registry import Registries
+    from ..api.kinds import KINDS
 
-    return _starting([*((name, "") for name, _ in Registries()), ("recipes", "")], incomplete)
+    return _starting([*((kind.plural, "") for kind in KINDS), ("recipes", "")], incomplete)
 
 
 @quietly

@@ -10,15 +10,17 @@ from ..api.components import Component
 from ..plugins.registry import Registry
 
 
-def example(registry: Registry[Any], name: str, columns: int | None) -> str:
+def example(registry: Registry, name: str, columns: int | None) -> str:
     """Return the section that names a component, with its settings at their defaults.
 
     A setting without a default has the first of its field's `examples`, or `???`, which frame asks to be filled in.
     Settings that are nothing unless given are left out.
     """
     content: Any = {"use": name, **_values(registry[name])}
-    for part in reversed(registry.sections[0].split(".")):
-        content = {part.removesuffix("[]"): [content] if part.endswith("[]") else content}
+    section = registry.sections[0]
+    content = [content] if section.many else content
+    for part in reversed(section.key):
+        content = {part: content}
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=columns or 10_000)
 
 

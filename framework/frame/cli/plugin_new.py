@@ -14,7 +14,7 @@ from .text import echo
 
 @click.command(short_help="Make a new plugin: a package, or a single file.")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(list(KINDS)), default="model", show_default=True, help="What it offers.")
+@click.option("--kind", type=click.Choice(KINDS), default="model", show_default=True, help="What it offers.")
 @click.option("--to", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path(), metavar="FOLDER",
               help="Folder to make it in, instead of the current one.")  # fmt: skip
 @click.option("--single-file", "as_file", is_flag=True, help="Make a module that a recipe names, and that recipe.")

@@ -32,10 +32,10 @@ def list_components(kind: str | None) -> None:
         raise UserError("plugins have a list of their own: frame plugin list")
     plugins = load_plugins()
     entries: dict[str, dict[str, str]] = {
-        name: {one: summary(registry[one]) for one in registry} for name, registry in plugins.registries
+        registry.row.plural: {one: summary(registry[one]) for one in registry} for registry in plugins.registries
     }
     entries["recipes"] = {name: str(path) for name, path in sorted(plugins.recipes.items())}
-    singular = {registry.kind: name for name, registry in plugins.registries} | {"recipe": "recipes"}
+    singular = {registry.kind: registry.row.plural for registry in plugins.registries} | {"recipe": "recipes"}
     name = singular.get(kind, kind) if kind else None
     if name and name not in entries:
         raise UserError(f"there is no kind '{name}'{suggest(name, entries)}")
@@ -58,8 +58,8 @@ def show(component: str) -> None:
     from .example import example
 
     registries = load_plugins().registries
-    found = {f"{registry.kind}/{name}": (registry, name) for _, registry in registries for name in registry}
-    singular = {plural: registry.kind for plural, registry in registries}
+    found = {f"{registry.kind}/{name}": (registry, name) for registry in registries for name in registry}
+    singular = {registry.row.plural: registry.kind for registry in registries}
     kind, slash, rest = component.partition("/")
     wanted = f"{singular.get(kind, kind)}{slash}{rest}"
     if wanted not in found:
@@ -73,7 +73,7 @@ def show(component: str) -> None:
     echo(f"  from {entry.origin}\n")
     say_paragraphs(inspect.getdoc(entry.component) or "")
     _show_settings(entry.component)
-    others = "".join(f" (or under {section.removesuffix('[]')})" for section in registry.sections[1:])
+    others = "".join(f" (or under {section.name})" for section in registry.sections[1:])
     echo(f"In a recipe{others}:", bold=True)
     echo()
     columns = width()
@@ -103,7 +103,7 @@ def _default(setting: FieldInfo) -> str:
     return json.dumps(to_jsonable_python(setting.get_default(call_default_factory=True)))
 
 
-def _place(entry: Registered[Any]) -> str:
+def _place(entry: Registered) -> str:
     """Return the file and line of a component's class; its module where there is no source."""
     from pathlib import Path
 

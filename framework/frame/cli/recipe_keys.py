@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from ..api.kinds import Section, sections
 from ..errors import UserError
 from ..plugins.load import Plugins
 from ..plugins.registry import Registry
@@ -16,6 +17,7 @@ from ..recipe.field_docs import field_docs
 from ..recipe.load import read_recipe
 from ..recipe.settings import DataSettings, RecipeSettings
 from ..recipe.source import Source
+from ..recipe.yaml_text import dotted
 from .text import summary
 
 
@@ -34,11 +36,13 @@ def settings(recipe: str, overrides: Sequence[str]) -> list[Setting]:
     The plugins that the recipe names are imported, as by every command that is given the recipe.
     """
     source, plugins = _load(recipe, overrides)
-    sections = [(registry, section) for _, registry in plugins.registries for section in registry.sections]
-    named = {section.removesuffix("[]") for _, section in sections}
-    own = [*_of_model(RecipeSettings, ""), *_of_model(DataSettings, "data.")]
-    found = [setting for setting in own if setting.key not in named]
-    return found + [setting for one in sections for setting in _of_section(*one, source.values)]
+    named = {section.name for section in sections()}
+    found = [setting for setting in _of_model(RecipeSettings, "") if setting.key not in named]
+    found += _of_model(DataSettings, "data.")
+    for registry in plugins.registries:
+        for section in registry.sections:
+            found += _of_section(registry, section, source.values)
+    return found
 
 
 def explained(known: Sequence[Setting]) -> Iterator[tuple[str, str]]:
@@ -89,19 +93,16 @@ def _choices(annotation: Any) -> dict[str, str]:
     return found
 
 
-def _of_section(registry: Registry[Any], section: str, values: Any) -> Iterator[Setting]:
+def _of_section(registry: Registry, section: Section, values: Any) -> Iterator[Setting]:
     """Yield the settings of the components that a section names, and for a list `use` of one more."""
-    for part in section.removesuffix("[]").split("."):
-        values = values.get(part) if isinstance(values, dict) else None
-    if not section.endswith("[]"):
-        yield from _of_component(registry, section, values)
-        return
-    nodes = values if isinstance(values, list) else []
-    for index, node in enumerate([*nodes, None]):
-        yield from _of_component(registry, f"{section.removesuffix('[]')}.{index}", node)
+    nodes = list(section.nodes(values))
+    if section.many:
+        nodes.append(((*section.key, len(nodes)), None))
+    for key, node in nodes:
+        yield from _of_component(registry, dotted(key), node)
 
 
-def _of_component(registry: Registry[Any], section: str, node: Any) -> Iterator[Setting]:
+def _of_component(registry: Registry, section: str, node: Any) -> Iterator[Setting]:
     names = {name: summary(registry[name]) for name in registry}
     yield Setting(f"{section}.use", None, names)
     use = node.get("use") if isinstance(node, dict) else None

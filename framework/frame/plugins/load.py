@@ -197,7 +197,7 @@ def _cause(error: BaseException, file: Path | None = None) -> str:
     lines = [line for line in lines if line.source == str(file)] or lines
     text = str(error.msg if isinstance(error, SyntaxError) else error)
     cause = ": ".join(filter(None, (type(error).__name__, text))) + f" ({lines[-1]})"
-    faults = filter(None, (api_fault(_written_api(line.source)) for line in lines))
+    faults = filter(None, (api_fault(_written_api(line.source), line.source) for line in lines))
     return ": ".join([*list(faults)[:1], cause])
 
 

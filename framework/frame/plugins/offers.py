@@ -13,11 +13,11 @@ from typing import Any
 import pluggy
 
 from ..api import hookspecs
-from ..api.components import BatchTransform, Component, SampleTransform, TransformComponent
-from ..api.hookspecs import API_VARIABLE, API_VERSION
+from ..api.components import Component
+from ..api.hookspecs import API_VARIABLE, API_VERSION, CHANGES
+from ..api.kinds import KINDS
 from ..api.results import PLAIN_NAME
-from ..errors import suggest
-from .registry import Registries
+from ..errors import shown, suggest
 
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("frame_")}
 
@@ -51,7 +51,7 @@ def ask(plugin: Any, name: str, origin: str, manager: pluggy.PluginManager, entr
     Raises BadOffer, or whatever the plugin raises; it is not registered then.
     """
     api = getattr(plugin, API_VARIABLE, None)
-    if fault := api_fault(api):
+    if fault := api_fault(api, getattr(plugin, "__file__", None)):
         raise BadOffer(fault)
     if registered := manager.get_name(plugin):
         raise BadOffer(f"it is the same as the plugin {registered}")
@@ -68,14 +68,16 @@ def ask(plugin: Any, name: str, origin: str, manager: pluggy.PluginManager, entr
     return Offer(name, origin, components, recipes, api, entry_point, getattr(module, "__file__", None))
 
 
-def api_fault(declared: Any) -> str | None:
-    """Say why a plugin that declares this version of the plugin API cannot be used, or return None."""
+def api_fault(declared: Any, file: str | None) -> str | None:
+    """Say why a plugin whose `file` declares this version of the plugin API cannot be used, or return None."""
     if declared is None or declared == API_VERSION:
         return None
     if not isinstance(declared, int):
         return f"its {API_VARIABLE} is {declared!r}, not a whole number: {API_VARIABLE} = {API_VERSION}"
-    advice = "upgrade frame" if declared > API_VERSION else "look for a newer version of the plugin"
-    return f"it was written for plugin API {declared}, and this frame has plugin API {API_VERSION}; {advice}"
+    older = f"what was renamed stands in {CHANGES}: change it, or look for a newer version of the plugin"
+    advice = "upgrade frame" if declared > API_VERSION else older
+    name = shown(Path(file)) if file else "it"
+    return f"{name} was written for plugin API {declared}, and this frame has plugin API {API_VERSION}; {advice}"
 
 
 def _answers(plugin: Any, manager: pluggy.PluginManager) -> tuple[dict[str, type[Component]], Path | None]:
@@ -140,12 +142,14 @@ def _right(hook: str) -> str:
 
 def _fault(component: Any) -> str | None:
     """Say why something cannot be a component, or return None."""
-    if not isinstance(component, type):
+    if not inspect.isclass(component):
         return f"is {component!r}, not a component class"
-    if not issubclass(component, Component) or component not in Registries():
+    kind = next((row for row in KINDS if issubclass(component, row.base)), None)
+    if kind is None:
         return f"is the class {component.__name__}, which derives from no kind's base (ModelComponent, ...)"
-    if issubclass(component, TransformComponent) and not issubclass(component, SampleTransform | BatchTransform):
-        return f"is the class {component.__name__}, which derives from neither SampleTransform nor BatchTransform"
-    if inspect.isabstract(component):
-        return f"is the class {component.__name__}, which lacks {', '.join(sorted(component.__abstractmethods__))}()"
+    if kind.variants and not issubclass(component, kind.variants):
+        either = " nor ".join(variant.__name__ for variant in kind.variants)
+        return f"is the class {component.__name__}, which derives from neither {either}"
+    if missing := getattr(component, "__abstractmethods__", None):
+        return f"is the class {component.__name__}, which lacks {', '.join(sorted(missing))}()"
     return None

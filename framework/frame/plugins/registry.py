@@ -1,24 +1,23 @@
-"""One typed registry per kind of component: a value that is passed on, never a global."""
+"""One registry per kind of component: a value that is passed on, never a global."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from ..api import components as c
+from ..api.components import Component
+from ..api.kinds import KINDS, Kind, Section
 from ..errors import UserError
 
-C = TypeVar("C", bound=c.Component)
 OWN = "frame-train"
-TRANSFORMS = ("data.train_transforms[]", "data.eval_transforms[]")
 
 
 @dataclass(frozen=True)
-class Registered(Generic[C]):
+class Registered:
     """A component's class, and the plugin and its distribution (or file) that brought it."""
 
-    component: type[C]
+    component: type[Any]
     origin: str
     plugin: str
 
@@ -38,26 +37,34 @@ def clash(what: str, one: tuple[str, str], other: tuple[str, str]) -> UserError:
 
 
 @dataclass
-class Registry(Generic[C]):
-    """The components of one kind, by name. sections: where recipes name them; `[]` marks a list of them."""
+class Registry:
+    """The components of one kind, by name."""
 
-    kind: str
-    base: type[C]
-    sections: tuple[str, ...]
-    entries: dict[str, Registered[C]] = field(default_factory=dict)
+    row: Kind
+    entries: dict[str, Registered] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The word for one of its components: `lr_finder`."""
+        return self.row.name
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Where recipes name them."""
+        return self.row.sections
 
     @property
     def one(self) -> str:
         """One of its components, as a sentence has it: `an optimizer`."""
         return f"{'an' if self.kind.startswith(('a', 'e', 'o', 'lr')) else 'a'} {self.kind}"
 
-    def add(self, name: str, component: type[C], origin: str, plugin: str) -> None:
+    def add(self, name: str, component: type[Component], origin: str, plugin: str) -> None:
         """Take a component; two of one name are an error that says where both are from."""
         if other := self.entries.get(name):
             raise clash(f"{self.kind} '{name}'", (other.plugin, other.origin), (plugin, origin))
         self.entries[name] = Registered(component, origin, plugin)
 
-    def __getitem__(self, name: str) -> type[C]:
+    def __getitem__(self, name: str) -> type[Any]:
         return self.entries[name].component
 
     def __contains__(self, name: object) -> bool:
@@ -67,32 +74,18 @@ class Registry(Generic[C]):
         return iter(sorted(self.entries))
 
 
-def _registry(kind: str, base: type[Any], *sections: str) -> Any:
-    return field(default_factory=lambda: Registry(kind, base, sections))
-
-
-@dataclass
 class Registries:
-    """All registries. A field's name is what `frame list` takes; `Registry.kind` is the word for one of them."""
+    """The registries of all kinds, by the word for one of their components: `registries["model"]`."""
 
-    datasets: Registry[c.DatasetComponent] = _registry("dataset", c.DatasetComponent, "data")
-    transforms: Registry[c.TransformComponent] = _registry("transform", c.TransformComponent, *TRANSFORMS)
-    models: Registry[c.ModelComponent] = _registry("model", c.ModelComponent, "model")
-    losses: Registry[c.LossComponent] = _registry("loss", c.LossComponent, "loss")
-    optimizers: Registry[c.OptimizerComponent] = _registry("optimizer", c.OptimizerComponent, "optimizer")
-    schedulers: Registry[c.SchedulerComponent] = _registry("scheduler", c.SchedulerComponent, "scheduler")
-    lr_finders: Registry[c.LRFinderComponent] = _registry("lr_finder", c.LRFinderComponent, "lr_finder")
-    callbacks: Registry[c.CallbackComponent] = _registry("callback", c.CallbackComponent, "callbacks[]")
-    trackers: Registry[c.TrackerComponent] = _registry("tracker", c.TrackerComponent, "trackers[]")
-    analyzers: Registry[c.AnalyzerComponent] = _registry("analyzer", c.AnalyzerComponent, "analyzers[]")
-    evaluators: Registry[c.EvaluatorComponent] = _registry("evaluator", c.EvaluatorComponent, "evaluate")
+    def __init__(self) -> None:
+        self._of_kind = {row.name: Registry(row) for row in KINDS}
 
-    def __iter__(self) -> Iterator[tuple[str, Registry[Any]]]:
-        return iter(vars(self).items())
+    def __getitem__(self, kind: str) -> Registry:
+        return self._of_kind[kind]
 
-    def __contains__(self, component: type[c.Component]) -> bool:
-        return any(issubclass(component, registry.base) for _, registry in self)
+    def __iter__(self) -> Iterator[Registry]:
+        return iter(self._of_kind.values())
 
-    def of(self, component: type[c.Component]) -> Registry[Any]:
+    def of(self, component: type[Component]) -> Registry:
         """Return the registry whose kind `component` derives from."""
-        return next(registry for _, registry in self if issubclass(component, registry.base))
+        return next(registry for registry in self if issubclass(component, registry.row.base))

@@ -12,19 +12,17 @@ from pydantic_core import to_jsonable_python
 
 from ..nested import Key
 from ..plugins.load import Plugins
-from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
-
-SECTIONS: dict[str, type[BaseModel]] = {"data": DataSettings, "train": TrainSettings, "checkpoint": CheckpointSettings}
+from .settings import HOST, RecipeSettings
 
 
 def defaults_of(values: dict[str, Any], plugins: Plugins, path: Path) -> dict[Key, Any]:
     """Return the default, as a plain value, of every setting that can stand in the recipe `path` with these values."""
     found = dict(_of_model(RecipeSettings, ())) | {("name",): default_name(path)}
-    for name, model in SECTIONS.items():
+    for name, model in HOST.items():
         found |= _of_model(model, (name,))
-    for _, registry in plugins.registries:
+    for registry in plugins.registries:
         for section in registry.sections:
-            for key, node in _nodes(values, section):
+            for key, node in section.nodes(values):
                 use = node.get("use") if isinstance(node, dict) else None
                 if isinstance(use, str) and use in registry:
                     found |= _of_model(registry[use], key)
@@ -41,14 +39,3 @@ def _of_model(model: type[BaseModel], key: Key) -> Iterator[tuple[Key, Any]]:
         if not setting.is_required() and not setting.default_factory_takes_validated_data:
             value = setting.get_default(call_default_factory=True)
             yield (*key, name), to_jsonable_python(value, serialize_unknown=True)
-
-
-def _nodes(values: Any, section: str) -> Iterator[tuple[Key, Any]]:
-    """Yield what names a component in a section, each with its key; `[]` at the section's end marks a list of them."""
-    key: Key = tuple(section.removesuffix("[]").split("."))
-    for part in key:
-        values = values.get(part) if isinstance(values, dict) else None
-    if not section.endswith("[]"):
-        yield key, values
-    elif isinstance(values, list):
-        yield from (((*key, index), node) for index, node in enumerate(values))

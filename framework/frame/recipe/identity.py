@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..api.data import DataSplits
+from ..api.kinds import sections
 from ..errors import Problem, UserError
 from ..nested import Key, leaves, name_at
 from ..secrets import fingerprint, hide_settings
@@ -15,7 +16,8 @@ from .source import Source
 from .yaml_text import quoted
 
 FREE = (
-    *[(section,) for section in ("trackers", "analyzers", "plugins")],
+    *[section.key for section in sections() if section.free],
+    ("plugins",),
     *[("checkpoint", name) for name in ("every_epochs", "every_steps", "every_minutes")],
     *[("data", name) for name in ("root", "workers", "pipeline")],
     ("train", "device"),

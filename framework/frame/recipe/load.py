@@ -5,12 +5,13 @@ Problems are collected, not raised one by one: the user sees every mistake at on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ..api.components import BatchTransform, Component, LearningRate, TransformComponent
+from ..api.components import BatchTransform, LearningRate
+from ..api.kinds import Section
 from ..api.ranking import mode_of
 from ..errors import Place, Problem, UserError, suggest
 from ..nested import Key
@@ -19,14 +20,12 @@ from ..plugins.registry import Registry
 from ..secrets import hide_secrets
 from .defaults import default_name, defaults_of
 from .recipe import Named, Recipe
-from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
+from .settings import DATA, HOST, DataSettings, RecipeSettings, TrainSettings
 from .source import Source, read_source
 from .validation import validate
 from .yaml_text import quoted
 
-C = TypeVar("C", bound=Component)
-
-DATA_KEYS = frozenset(DataSettings.model_fields)
+DATA_KEYS = frozenset(DATA.model_fields)
 UNMEASURED = {
     "val": "there is no validation set (data.validation splits one off)",
     "test": "with data.validation, the test set waits for the run's end",
@@ -87,27 +86,26 @@ def resolve(source: Source, plugins: Plugins) -> tuple[Recipe, list[Problem]]:
     # What is wrong inside a section is found even when the outer shape is wrong.
     train = values.get("train")
     alone, _ = validate(TrainSettings, {"epochs": train.get("epochs") if isinstance(train, dict) else None}, (), source)
-    check = _Check(source, plugins, homes, alone.epochs if alone else None, problems)
-    data, dataset = check.data(values.get("data"))
-    parts = check.parts(values)
-    if not values.get("lr_finder"):
-        check.rates_are_known(parts)
+    check = _Check(source, plugins, homes, alone.epochs if alone else None, bool(values.get("lr_finder")), problems)
+    data = check.data(values.get("data"))
+    named = check.sections(values)
+    for section in plugins.registries["transform"].sections:
+        check.order_of_transforms(section, values)
     if isinstance(checkpoint := values.get("checkpoint"), dict):
         check.metric(("checkpoint", "monitor"), checkpoint.get("monitor"))
     if outer and hide_secrets(outer.name) != outer.name:
         message = f"names the run's folder, and holds a secret: {hide_secrets(outer.name)}"
         check.problems.append(source.problem(("name",), message))
-    if check.errors or outer is None or data is None or dataset is None:
+    if check.errors or outer is None or data is None:
         raise UserError(_in_order(check.errors))
     recipe = Recipe(
         name=outer.name,
         seed=outer.seed,
         data=data,
-        dataset=dataset,
         train=outer.train,
         checkpoint=outer.checkpoint,
         plugins=plugins.named,
-        **parts,
+        sections=named,
     )
     return recipe, _in_order([*check.problems, *_odd_together(recipe, source)])
 
@@ -121,6 +119,8 @@ class _Check:
     homes: Mapping[str, str]
     """What other sections know, for a setting that stands in the wrong one."""
     epochs: float | None
+    finds_lr: bool
+    """Whether there is an LR finder, so that a learning rate may be `auto`."""
     problems: list[Problem]
     metrics: Sequence[str] = ()
     """What each epoch of this run measures; nothing while that is not known."""
@@ -129,93 +129,72 @@ class _Check:
     def errors(self) -> list[Problem]:
         return [problem for problem in self.problems if problem.level == "error"]
 
-    def parts(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Check every component but the dataset."""
-        registries = self.plugins.registries
-        sections: tuple[tuple[str, Registry[Any]], ...] = (
-            ("model", registries.models),
-            ("loss", registries.losses),
-            ("optimizer", registries.optimizers),
-            ("scheduler", registries.schedulers),
-            ("lr_finder", registries.lr_finders),
-            ("evaluate", registries.evaluators),
-        )
-        parts: dict[str, Any] = {name: self.one(values.get(name), (name,), registry) for name, registry in sections}
-        parts["evaluator"] = parts.pop("evaluate")
-        for name in ("train_transforms", "eval_transforms"):
-            parts[name] = self.transforms(values.get("data"), name)
-        parts["callbacks"] = self.many(values, ("callbacks",), registries.callbacks)
-        parts["trackers"] = self.many(values, ("trackers",), registries.trackers)
-        parts["analyzers"] = self.many(values, ("analyzers",), registries.analyzers)
-        return parts
+    def sections(self, values: dict[str, Any]) -> dict[str, tuple[Named[Any], ...]]:
+        """Check every section that names components, and return what each names."""
+        return {
+            section.name: tuple(self.named(section, registry, values))
+            for registry in self.plugins.registries
+            for section in registry.sections
+        }
 
-    def one(self, node: Any, key: Key, registry: Registry[C], siblings: Iterable[str] = ()) -> Named[C] | None:
-        """Return the component that a section names, or None where there is none or it is wrong."""
-        if not isinstance(node, dict):
-            return None  # a missing or misshapen section is the outer shape's to report
+    def named(self, section: Section, registry: Registry, values: dict[str, Any]) -> Iterator[Named[Any]]:
+        host = DATA_KEYS if section.name == "data" else frozenset()
+        for key, node in section.nodes(values):  # a missing or misshapen section is the outer shape's to report
+            if isinstance(node, dict) and (found := self.one(node, key, registry, host)):
+                yield found
+
+    def one(self, node: dict[str, Any], key: Key, registry: Registry, host: Set[str]) -> Named[Any] | None:
+        """Return the component that a section names, or None where it is wrong. host: what is the host's in it."""
         use = node.get("use")
+        settings = {name: value for name, value in node.items() if name not in host and name != "use"}
         if not isinstance(use, str) or use not in registry:
-            self.problems.append(self._unknown(node, key, registry))
+            self.problems.append(self._unknown(use, settings, key, registry))
             return None
-        settings = {name: value for name, value in node.items() if name != "use"}
-        component, problems = validate(registry[use], settings, key, self.source, (*siblings, "use"), self.homes)
+        component, problems = validate(registry[use], settings, key, self.source, (*host, "use"), self.homes)
         self.problems += problems
         for name in registry[use].metric_fields():
             self.metric((*key, name), settings.get(name))
         found = list(registry[use].check_settings(settings))
         if component and self.epochs:
             found += component.review(self.epochs)
+        if component and not self.finds_lr:
+            message = "is auto, and the recipe has no lr_finder: add one (lr_range_test) or give a number"
+            found += [Problem(message, name) for name in component.auto_fields()]
         self.problems += [self.source.placed(one, key) for one in found]
         return Named(use, component) if component else None
 
-    def many(self, parent: Any, key: Key, registry: Registry[C]) -> tuple[Named[C], ...]:
-        nodes = parent.get(key[-1]) if isinstance(parent, dict) else None
-        found = [self.one(node, (*key, i), registry) for i, node in enumerate(nodes)] if isinstance(nodes, list) else []
-        return tuple(named for named in found if named)
-
-    def data(self, node: Any) -> tuple[DataSettings | None, Any]:
-        """Check `data`, where the dataset's settings stand beside the host's own."""
+    def data(self, node: Any) -> DataSettings | None:
+        """Check what is the host's own in `data`, the dataset's settings left aside."""
         if not isinstance(node, dict):
-            return None, None
+            return None
         own = {name: value for name, value in node.items() if name in DATA_KEYS}
-        rest = {name: value for name, value in node.items() if name not in DATA_KEYS}
-        settings, problems = validate(DataSettings, own, ("data",), self.source)
+        settings, problems = validate(DATA, own, ("data",), self.source)
         self.problems += problems
         if settings and settings.pipeline == "workers" and not settings.workers:
             message = "is workers, and there are none: say how many, as in data.workers=2, or take auto"
             self.problems.append(self.source.problem(("data", "pipeline"), message))
         if settings:
             self.metrics = [f"{split}/{name}" for split in ("train", settings.watched) for name in ("loss", "acc")]
-        return settings, self.one(rest, ("data",), self.plugins.registries.datasets, DATA_KEYS)
+        return settings
 
-    def transforms(self, data: Any, name: str) -> tuple[Named[TransformComponent], ...]:
-        """Check a list of transforms: those of single images come first."""
-        nodes = data.get(name) if isinstance(data, dict) else None
-        registry = self.plugins.registries.transforms
+    def order_of_transforms(self, section: Section, values: dict[str, Any]) -> None:
+        """Report transforms of single images that come after a batched one, or where no image comes by itself."""
+        registry = self.plugins.registries["transform"]
         batched = False
-        for index, node in enumerate(nodes if isinstance(nodes, list) else []):
+        for key, node in section.nodes(values):
             use = node.get("use") if isinstance(node, dict) else None
             if not isinstance(use, str) or use not in registry:
                 continue
             if issubclass(registry[use], BatchTransform):
                 batched = True
                 continue
-            single, place = f"'{use}' works on single images", ("data", name, index, "use")
+            single, place = f"'{use}' works on single images", (*key, "use")
             if batched:
                 message = f"{single} and cannot stand after a batched transform; move it up"
                 self.problems.append(self.source.problem(place, message))
-            if data.get("pipeline") == "device":
+            if values["data"].get("pipeline") == "device":
                 message = f"{single}, and data.pipeline is device; take batched transforms, or data.pipeline=auto"
                 self.problems.append(self.source.problem(place, message))
-        return self.many(data, ("data", name), registry)
-
-    def rates_are_known(self, parts: dict[str, Any]) -> None:
-        """Report learning rates that are `auto` in a recipe without LR finder."""
-        for section in ("optimizer", "scheduler"):
-            named = parts[section]
-            for name in named.component.auto_fields() if named else []:
-                message = "is auto, and the recipe has no lr_finder: add one (lr_range_test) or give a number"
-                self.problems.append(self.source.problem((section, name), message))
 
     def metric(self, key: Key, wanted: Any) -> None:
         """Report the name of a metric that no epoch of this run will measure."""
@@ -233,13 +212,12 @@ class _Check:
             hint = suggest(wanted_here, self.metrics, list_all=False)
             self.problems.append(self.source.problem(key, f"'{wanted}' is not measured: {reason}{hint}"))
 
-    def _unknown(self, node: dict[str, Any], key: Key, registry: Registry[Any]) -> Problem:
-        use = node.get("use")
+    def _unknown(self, use: Any, settings: dict[str, Any], key: Key, registry: Registry) -> Problem:
         name = f"the name of {registry.one}"
-        if use is None and (inside := [name for name in node if name in registry]):
+        if use is None and (inside := [name for name in settings if name in registry]):
             message = f"is required: write {{use: {inside[0]}}}, its settings beside it"
         elif use is None and (
-            instead := [name for name in node if isinstance(node[name], str) and node[name] in registry]
+            instead := [name for name, value in settings.items() if isinstance(value, str) and value in registry]
         ):
             message = f"is required: write 'use' instead of '{instead[0]}'"
         elif use is None:
@@ -248,33 +226,28 @@ class _Check:
             message = f"must be {name}, got {quoted(use)}{suggest('', registry)}"
         else:
             missing = "".join(f"; {error}" for error in self.plugins.errors)  # perhaps one of these would have it
-            kinds = [other.one for _, other in self.plugins.registries if use in other]
+            kinds = [other.one for other in self.plugins.registries if use in other]
             known = f": it is {kinds[0]}{suggest('', registry)}" if kinds else suggest(use, registry)
             message = f"unknown {registry.kind} '{use}'{known}{missing}"
         return self.source.problem((*key, "use"), message)
 
 
 def _homes(values: Mapping[str, Any], plugins: Plugins) -> dict[str, str]:
-    """Return the settings of the recipe's sections, each with its whole key."""
-    registries = plugins.registries
-    used: dict[str, Registry[Any]] = {
-        "model": registries.models,
-        "optimizer": registries.optimizers,
-        "scheduler": registries.schedulers,
-    }
-    sections: dict[str, Any] = {"data": DataSettings, "train": TrainSettings, "checkpoint": CheckpointSettings}
-    for name, registry in used.items():
-        use = values[name].get("use") if isinstance(values.get(name), dict) else None
-        if isinstance(use, str) and use in registry:
-            sections[name] = registry[use]
-    homes = {name: f"{section}.{name}" for section, model in sections.items() for name in model.model_fields}
+    """Return the settings of the recipe's sections, each with its whole key: of two, the first section's."""
+    homes = {name: f"{section}.{name}" for section, model in HOST.items() for name in model.model_fields}
+    for registry in reversed(list(plugins.registries)):
+        for section in registry.sections:
+            for _, node in () if section.many else section.nodes(values):
+                use = node.get("use") if isinstance(node, dict) else None
+                if isinstance(use, str) and use in registry:
+                    homes |= {name: f"{section.name}.{name}" for name in registry[use].model_fields}
     return homes | {name: name for name in RecipeSettings.model_fields}
 
 
 def _odd_together(recipe: Recipe, source: Source) -> Iterator[Problem]:
     """Yield warnings about settings that are right by themselves and do nothing, or nothing good, together."""
     optimizer, scheduler, finder = recipe.optimizer, recipe.scheduler, recipe.lr_finder
-    if finder and not any(one.component.auto_fields() for one in (optimizer, scheduler) if one):
+    if finder and not recipe.waiting():
         message = "no learning rate is auto, so that the finder runs for its curve only; lr_finder: null leaves it out"
         yield source.problem(("lr_finder",), message, "warning")
     if scheduler and scheduler.component.replaces_lr:

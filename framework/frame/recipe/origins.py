@@ -38,18 +38,12 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
 
 def origins(recipe: Recipe, source: Source) -> dict[Key, Value]:
     """Return the values of `resolved` by their keys. A list of plain values is one, if it is all from one place."""
-    waiting = auto_keys(recipe)
+    waiting = recipe.waiting()
     named: dict[Key, Place] = {("plugins", index): place for index, (_, place, *_) in enumerate(source.plugins)}
     return {
         key: Value(key, value, named.get(key) or _place(key, source), key in waiting, _defaults(key, source))
         for key, value in leaves(resolved(recipe), partial(_is_one, source=source))
     }
-
-
-def auto_keys(recipe: Recipe) -> list[Key]:
-    """Return the keys of the learning rates that are `auto`."""
-    sections = (("optimizer", recipe.optimizer), ("scheduler", recipe.scheduler))
-    return [(section, name) for section, named in sections if named for name in named.component.auto_fields()]
 
 
 def _defaults(key: Key, source: Source) -> tuple[str, ...]:

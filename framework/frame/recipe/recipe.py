@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -20,14 +20,16 @@ from ..api.components import (
     TrackerComponent,
     TransformComponent,
 )
+from ..api.kinds import sections
 from ..api.ranking import Mode, mode_of
+from ..nested import Key
 from ..plugins.load import PluginRef
 from ..secrets import hide_settings, known_secrets
 from .settings import CheckpointSettings, DataSettings, TrainSettings
 from .yaml_text import written
 
 C = TypeVar("C", bound=Component)
-T = TypeVar("T", bound=Component)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,18 @@ class Named(Generic[C]):
         return {"use": self.use, **self.component.model_dump(mode="json")}
 
 
+class _View(Generic[T]):
+    """A section of a recipe under its own type: the one component, None where there is none, or all of a list."""
+
+    def __init__(self, name: str) -> None:
+        (self.section,) = (section for section in sections() if section.name == name)
+
+    def __get__(self, recipe: Recipe, _: type[Recipe]) -> T:
+        named = recipe.sections[self.section.name]
+        found: Any = named if self.section.many else next(iter(named), None)
+        return found
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that a run is made of, each part checked against its own schema."""
@@ -50,19 +64,22 @@ class Recipe:
     data: DataSettings
     train: TrainSettings
     checkpoint: CheckpointSettings
-    dataset: Named[DatasetComponent]
-    train_transforms: tuple[Named[TransformComponent], ...]
-    eval_transforms: tuple[Named[TransformComponent], ...]
-    model: Named[ModelComponent]
-    loss: Named[LossComponent]
-    optimizer: Named[OptimizerComponent]
-    scheduler: Named[SchedulerComponent] | None
-    lr_finder: Named[LRFinderComponent] | None
-    evaluator: Named[EvaluatorComponent] | None
-    callbacks: tuple[Named[CallbackComponent], ...]
-    trackers: tuple[Named[TrackerComponent], ...]
-    analyzers: tuple[Named[AnalyzerComponent], ...]
     plugins: tuple[PluginRef, ...]
+    sections: Mapping[str, tuple[Named[Any], ...]]
+    """What each section of the table of kinds names, by its key with dots."""
+
+    dataset = _View[Named[DatasetComponent]]("data")
+    train_transforms = _View[tuple[Named[TransformComponent], ...]]("data.train_transforms")
+    eval_transforms = _View[tuple[Named[TransformComponent], ...]]("data.eval_transforms")
+    model = _View[Named[ModelComponent]]("model")
+    loss = _View[Named[LossComponent]]("loss")
+    optimizer = _View[Named[OptimizerComponent]]("optimizer")
+    scheduler = _View[Named[SchedulerComponent] | None]("scheduler")
+    lr_finder = _View[Named[LRFinderComponent] | None]("lr_finder")
+    evaluator = _View[Named[EvaluatorComponent] | None]("evaluate")
+    callbacks = _View[tuple[Named[CallbackComponent], ...]]("callbacks")
+    trackers = _View[tuple[Named[TrackerComponent], ...]]("trackers")
+    analyzers = _View[tuple[Named[AnalyzerComponent], ...]]("analyzers")
 
     @property
     def monitor(self) -> str:
@@ -84,14 +101,27 @@ class Recipe:
         """`best` or `last`: the epoch whose weights become the model."""
         return self.checkpoint.keep or ("best" if self.data.validation else "last")
 
+    def waiting(self) -> list[Key]:
+        """Return the keys of the learning rates that are `auto`."""
+        return [
+            (*section.key, *([index] if section.many else ()), name)
+            for section in sections()
+            for index, named in enumerate(self.sections[section.name])
+            for name in named.component.auto_fields()
+        ]
+
     def with_lr(self, lr: float) -> Recipe:
         """Return the recipe with `lr` in place of every `auto`."""
 
-        def found(named: Named[T]) -> Named[T]:
+        def found(named: Named[Any]) -> Named[Any]:
             update = dict.fromkeys(named.component.auto_fields(), lr)
-            return replace(named, component=named.component.model_copy(update=update))
+            return replace(named, component=named.component.model_copy(update=update)) if update else named
 
-        return replace(self, optimizer=found(self.optimizer), scheduler=self.scheduler and found(self.scheduler))
+        return replace(self, sections={name: tuple(map(found, named)) for name, named in self.sections.items()})
+
+    def without(self, *sections: str) -> Recipe:
+        """Return the recipe with nothing named in these sections."""
+        return replace(self, sections={**self.sections, **dict.fromkeys(sections, ())})
 
     def with_arithmetic(self, precision: str, threads: int) -> Recipe:
         """Return the recipe with what was chosen for it: both change the bytes of a run."""
@@ -103,19 +133,18 @@ class Recipe:
         Secrets stand in it as `${oc.env:NAME}`.
         """
 
-        def all_of(named: Sequence[Named[Any]]) -> list[dict[str, Any]]:
-            return [one.values() for one in named]
-
-        data = self.dataset.values() | self.data.model_dump(mode="json")
-        data |= {"train_transforms": all_of(self.train_transforms), "eval_transforms": all_of(self.eval_transforms)}
-        values: dict[str, Any] = {"data": data, "model": self.model.values(), "loss": self.loss.values()}
-        values["optimizer"] = self.optimizer.values()
-        optional = {"scheduler": self.scheduler, "lr_finder": self.lr_finder, "evaluate": self.evaluator}
-        values |= {name: named.values() for name, named in optional.items() if named}
+        values: dict[str, Any] = {"data": self.data.model_dump(mode="json")}
+        lists: dict[str, Any] = {}
+        for section in sections():
+            *above, last = section.key
+            place = values["data"] if above else lists if section.many else values
+            nodes = [named.values() for named in self.sections[section.name]]
+            if section.many:
+                place[last] = nodes
+            elif nodes:
+                place[last] = nodes[0] | place.get(last, {})  # the dataset's settings stand before the host's
         values |= {"train": self.train.model_dump(mode="json"), "checkpoint": self.checkpoint.model_dump(mode="json")}
-        lists: dict[str, Sequence[Named[Any]]] = {}
-        lists |= {"callbacks": self.callbacks, "trackers": self.trackers, "analyzers": self.analyzers}
-        values |= {name: all_of(named) for name, named in lists.items()}
+        values |= lists
         plugins = [str(ref.file or ref.name) for ref in self.plugins]  # nothing is interpolated in them
         outer = {"name": self.name, "seed": self.seed} | ({"plugins": plugins} if plugins else {})
         return outer | written(values)

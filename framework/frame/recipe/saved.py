@@ -13,7 +13,6 @@ from ..plugins.trust import FOLDER, remember
 from ..rundir.files import write_bytes, write_text
 from ..rundir.folder import RunDir
 from ..rundir.record import Origin
-from .origins import auto_keys
 from .recipe import Recipe
 from .source import COMMAND_LINE, Source
 from .yaml_text import dotted
@@ -76,7 +75,7 @@ def _places(folder: RunDir, recipe: Recipe) -> dict[Path, str]:
 def provenance(source: Source, recipe: Recipe) -> Origin:
     """Return what run.json says of a recipe: its file, the overridden keys, and those that the LR finder fills in."""
     overrides = [dotted(key) for key, place in source.places.items() if place == COMMAND_LINE]
-    return {"file": str(source.path), "overrides": overrides, "found": [dotted(key) for key in auto_keys(recipe)]}
+    return {"file": str(source.path), "overrides": overrides, "found": [dotted(key) for key in recipe.waiting()]}
 
 
 def as_yaml(values: dict[str, object]) -> str:

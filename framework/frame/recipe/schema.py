@@ -21,10 +21,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from ..api.kinds import Section
 from ..plugins.load import Plugins
 from ..plugins.registry import Registry
 from .field_docs import field_docs
-from .settings import CheckpointSettings, DataSettings, RecipeSettings, TrainSettings
+from .settings import HOST, RecipeSettings
 
 Schema = dict[str, Any]
 
@@ -32,7 +33,6 @@ SCHEMA_FILE = "frame-recipe.schema.json"
 HEADER = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 """The line by which editors find the schema beside a recipe."""
 
-OWN: dict[str, type[BaseModel]] = {"train": TrainSettings, "checkpoint": CheckpointSettings}
 EXTENDS = "The recipe that this one lays itself over: a file, relative to this one, or the name of a shipped recipe."
 PLUGINS = "Plugins of the recipe's own: module names, or files such as ./my_model.py, relative to the recipe."
 
@@ -49,16 +49,8 @@ SECTION = "must be a section of settings; one that names a component is written 
 
 def recipe_schema(plugins: Plugins) -> Schema:
     """Return the schema of recipes with the components of `plugins`, as plain values."""
-    layers = _Layers({section: registry for _, registry in plugins.registries for section in registry.sections})
-    for name, schema in _settings(RecipeSettings)["properties"].items():
-        if name in OWN:
-            layers.own(name, _settings(OWN[name]))
-        elif name in layers.registries:
-            layers.section(name, nullable=RecipeSettings.model_fields[name].default is None)
-        elif f"{name}[]" in layers.registries:
-            layers.root[name], layers.known[name] = layers.list_of(f"{name}[]")
-        else:
-            layers.root[name] = _tuned(schema)
+    sections = _Sections({one.name: (one, registry) for registry in plugins.registries for one in registry.sections})
+    layers = sections.layers(_settings(RecipeSettings)["properties"])
     layers.root["extends"] = {"description": EXTENDS, "type": "string", "examples": sorted(plugins.recipes)}
     layers.root["plugins"] = {"description": PLUGINS, "type": "array", "items": {"type": "string"}}
     required = [name for name, field in RecipeSettings.model_fields.items() if field.is_required()]
@@ -76,70 +68,89 @@ def recipe_schema(plugins: Plugins) -> Schema:
             },
             {"if": PARTIAL, "else": {"required": required, "properties": layers.complete}},
         ],
-        "definitions": layers.definitions,
+        "definitions": sections.definitions,
     }
 
 
 @dataclass
 class _Layers:
-    """The properties of a recipe in each layer, and the definitions that they refer to."""
+    """The properties of a recipe, or of a section of it, in each layer."""
 
-    registries: Mapping[str, Registry[Any]]
-    """By the section that names a component; `[]` marks a list of them."""
     root: dict[str, Schema] = field(default_factory=dict)
     known: dict[str, Schema] = field(default_factory=dict)
     complete: dict[str, Schema] = field(default_factory=dict)
+
+
+@dataclass
+class _Sections:
+    """The sections that name components, by their keys with dots, and the definitions that their schemas refer to."""
+
+    named: Mapping[str, tuple[Section, Registry]]
     definitions: dict[str, Schema] = field(default_factory=dict)
 
-    def own(self, name: str, settings: Schema) -> None:
-        """Add a section of the host's own."""
-        self.complete[name] = _demands(settings)
-        self.root[name] = _tuned(settings)
+    def layers(self, properties: Mapping[str, Schema], above: str = "") -> _Layers:
+        """Return the host's settings as pydantic has them, and in the place of sections what can be named there."""
+        layers = _Layers()
+        for name, schema in properties.items():
+            if above + name in self.named:
+                section, registry = self.named[above + name]
+                (self._list if section.many else self._one)(section, registry, layers)
+            elif above + name in HOST:
+                settings = _settings(HOST[name])
+                layers.complete[name] = _demands(settings)
+                layers.root[name] = _tuned(settings)
+            else:
+                layers.root[name] = _tuned(schema)
+        return layers
 
-    def section(self, name: str, *, nullable: bool) -> None:
+    def _one(self, section: Section, registry: Registry, layers: _Layers) -> None:
         """Add a section that names a component. In `data`, the host's settings stand beside the dataset's."""
-        registry = self.registries[name]
-        host = _settings(DataSettings) if name == "data" else {"properties": {}}
+        name, at = section.key[-1], f"#/properties/{'/properties/'.join(section.key)}/properties/"
+        host = _settings(HOST[section.name]) if section.name in HOST else {"properties": {}}
         settings = {one: _settings(registry[one]) for one in registry}
         demands = {one: _demands(settings[one]) for one in registry}
         when = [{"if": _uses(one), "then": demands[one]} for one in registry if demands[one]]
-        self.complete[name] = {"required": ["use"], "allOf": [_demands(host), *when]}
-        self.known[name] = {
-            "properties": {"use": _installed(registry)},
+        needed = {"required": ["use"], "allOf": [_demands(host), *when]}
+        beside = self.layers(host["properties"], f"{section.name}.")
+        layers.complete[name] = needed | ({"properties": beside.complete} if beside.complete else {})
+        layers.known[name] = {
+            "properties": {"use": _installed(registry), **beside.known},
             "if": {"type": "object", "not": {"required": ["use"]}},
             "then": {"anyOf": [*({"$ref": _address(registry, one)} for one in registry), False]},
         }
-        own = {key: _tuned(schema) for key, schema in host["properties"].items()}
-        for key in own:
-            if (section := f"{name}.{key}[]") in self.registries:
-                own[key], self.known[name]["properties"][key] = self.list_of(section, own[key]["description"])
-        self.root[name] = self._named(registry, settings, own, f"#/properties/{name}/properties/")
-        if nullable:
-            self.root[name]["type"].append("null")
+        layers.root[name] = self._naming(section, registry, settings, beside.root, at)
+        if not (section.required or section.default):
+            layers.root[name]["type"].append("null")
 
-    def list_of(self, section: str, description: str = "") -> tuple[Schema, Schema]:
-        """Return a list of components, and what it is in the layer `known`; entries are complete in any recipe."""
-        registry = self.registries[section]
-        settings = {one: _settings(registry[one]) for one in registry}
-        self.definitions[registry.kind] = self._named(registry, settings, {}) | {"required": ["use"]}
-        items = {"$ref": f"#/definitions/{registry.kind}"}
-        schema = _tuned({"type": "array", "description": description or _doc(registry.base), "items": {}})
-        return schema | {"items": items}, {"items": {"properties": {"use": _installed(registry)}}}
+    def _list(self, section: Section, registry: Registry, layers: _Layers) -> None:
+        """Add a list of components; its entries are complete in any recipe."""
+        name, settings = section.key[-1], {one: _settings(registry[one]) for one in registry}
+        entry = self._naming(section, registry, settings, {}) | {"description": _doc(registry.row.base)}
+        self.definitions[registry.kind] = entry | {"required": ["use"]}
+        schema = _tuned({"type": "array", "description": _about(section, registry), "items": {}})
+        layers.root[name] = schema | {"items": {"$ref": f"#/definitions/{registry.kind}"}}
+        layers.known[name] = {"items": {"properties": {"use": _installed(registry)}}}
 
-    def _named(self, registry: Registry[Any], settings: Mapping[str, Schema], own: Schema, at: str = "") -> Schema:
-        """Return a section that names a component, and define each component's settings beside `own`, defined `at`."""
+    def _naming(
+        self, section: Section, registry: Registry, settings: Mapping[str, Schema], own: Schema, at: str = ""
+    ) -> Schema:
+        """Return what names a component, and define each component's settings beside `own`, which are defined `at`."""
         for one in registry:
             schema = _tuned(settings[one])
             properties = schema.setdefault("properties", {}) | {key: {"$ref": at + key} for key in own}
             properties["use"] = {"const": one, "description": schema.pop("description", "")}
             self.definitions[f"{registry.kind}.{one}"] = schema | {"properties": properties}
-        return _tuned({"type": "object", "description": _doc(registry.base)}) | {
+        return _tuned({"type": "object", "description": _about(section, registry)}) | {
             "properties": {"use": _known_or_not(registry), **own},
             "allOf": [True, *({"if": _uses(one), "then": {"$ref": _address(registry, one)}} for one in registry)],
         }
 
 
-def _address(registry: Registry[Any], name: str) -> str:
+def _about(section: Section, registry: Registry) -> str:
+    return section.about or _doc(registry.row.base)
+
+
+def _address(registry: Registry, name: str) -> str:
     return f"#/definitions/{registry.kind}.{name}"
 
 
@@ -147,7 +158,7 @@ def _uses(name: str) -> Schema:
     return {"type": "object", "required": ["use"], "properties": {"use": {"const": name}}}
 
 
-def _known_or_not(registry: Registry[Any]) -> Schema:
+def _known_or_not(registry: Registry) -> Schema:
     """Return what can stand under `use` in a recipe with plugins of its own: any name, the installed ones offered."""
     docs = [_doc(registry[one]).partition("\n")[0] for one in registry]
     offered = {"enum": list(registry), "enumDescriptions": docs}
@@ -155,7 +166,7 @@ def _known_or_not(registry: Registry[Any]) -> Schema:
     return {"description": about, "anyOf": [offered, {"type": "string"}]}
 
 
-def _installed(registry: Registry[Any]) -> Schema:
+def _installed(registry: Registry) -> Schema:
     return {"anyOf": [{"enum": list(registry)}, INTERPOLATION]}
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, create_model
 
+from ..api.kinds import Section, sections
 from ..api.ranking import Mode
+
+S = TypeVar("S", bound="Settings")
 
 
 def _section(value: Any) -> Any:
@@ -81,10 +84,6 @@ class DataSettings(Settings):
     """Where batches are made. device: gathered from one array, which stays on an accelerator; there are batched
     transforms only. workers: read by processes (`data.workers`), image by image. auto: the first where images,
     transforms and memory allow it, else the second."""
-    train_transforms: tuple[Node, ...] = ()
-    """Augmentation of training images, in order: per-sample transforms first, then batched ones."""
-    eval_transforms: tuple[Node, ...] = ()
-    """What validation and test images pass through."""
 
     @property
     def watched(self) -> str:
@@ -136,30 +135,51 @@ class CheckpointSettings(Settings):
     """Save within an epoch too: after the step at which the last checkpoint is this old."""
 
 
-def _each_once(trackers: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-    """Refuse two trackers of one kind: the run's folder and id name their files and their run at a server."""
-    uses = [tracker.get("use") for tracker in trackers]
+def _each_once(nodes: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    """Refuse two trackers of one name: the run's folder and id name their files and their run at a server."""
+    uses = [node.get("use") for node in nodes]
     if twice := [use for use in uses if isinstance(use, str) and uses.count(use) > 1]:
         raise ValueError(f"has '{twice[0]}' twice, and both would write the same files; leave one out")
-    return trackers
+    return nodes
 
 
-class RecipeSettings(Settings):
-    """The outer shape of a recipe."""
+def _shape(section: Section) -> tuple[Any, Any]:
+    """Return the type of what stands in a section, and its default."""
+    if section.many:
+        nodes: Any = tuple[Node, ...]
+        return Annotated[nodes, AfterValidator(_each_once)] if section.once else nodes, ()
+    if section.required:
+        return Node, ...
+    return (Node, {"use": section.default}) if section.default else (Node | None, None)
 
+
+def _with_sections(name: str, own: type[S], above: str = "") -> type[S]:
+    """Return the host's settings at a place of the recipe with the sections beside them, which are checked in shape."""
+    beside: dict[str, Any] = {one.key[-1]: _shape(one) for one in sections() if ".".join(one.key[:-1]) == above}
+    return create_model(name, __base__=own, __doc__=own.__doc__, __module__=__name__, **beside)
+
+
+class _Outer(Settings):
     name: RunName = "run"
     """Names the run's folder under `runs/`."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of everything random: initial weights, order of samples, augmentation."""
-    data: Node
-    model: Node
-    loss: Node
-    optimizer: Node
-    scheduler: Node | None = None
-    lr_finder: Node | None = None
-    evaluate: Node | None = None
-    callbacks: tuple[Node, ...] = ()
-    trackers: Annotated[tuple[Node, ...], AfterValidator(_each_once)] = ()
-    analyzers: tuple[Node, ...] = ()
+
+
+if TYPE_CHECKING:
+    _Named = _Outer
+else:
+    _Named = _with_sections("_Named", _Outer)
+
+
+class RecipeSettings(_Named):
+    """The outer shape of a recipe."""
+
     train: TrainSettings
     checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
+
+
+DATA = _with_sections("DATA", DataSettings, "data")
+"""The shape of `data` without the dataset's own settings."""
+HOST: dict[str, type[Settings]] = {"data": DATA, "train": TrainSettings, "checkpoint": CheckpointSettings}
+"""The settings of the host's own by section; those of the dataset stand beside them in `data`."""

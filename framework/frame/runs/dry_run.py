@@ -53,7 +53,8 @@ def _short(recipe: Recipe) -> Recipe:
     """Return the recipe for one epoch of one batch, without LR finder and trackers; no plugin is kept."""
     train = recipe.train.model_copy(update={"epochs": 1, "accumulate": 1, "log_every": 1})
     data = recipe.data.model_copy(update={"drop_last": False})
-    return replace(recipe.with_lr(STAND_IN_LR), train=train, data=data, lr_finder=None, trackers=(), plugins=())
+    short = recipe.with_lr(STAND_IN_LR).without("lr_finder", "trackers")
+    return replace(short, train=train, data=data, plugins=())
 
 
 def _one_batch(data: DataSplits, recipe: Recipe) -> DataSplits:

@@ -33,7 +33,7 @@ def reproduce(path: Path, out: Path, console: Console, *, trust: bool = False) -
             f"{path} is {state}, not finished: there is nothing to compare with; frame resume {path} goes on"
         )
     loaded = load_recipe(str(first.recipe), trust=trust)
-    recipe = replace(loaded.recipe, trackers=(), analyzers=())
+    recipe = loaded.recipe.without("trackers", "analyzers")
     second = RunDir(start(replace(loaded, recipe=recipe), NewRun(out), console).folder)
     found = [*_learning_rates(first, second), *_metrics(first, second), *_weights(first, second)]
     console.log = None

@@ -46,8 +46,11 @@ class Outcome:
 
 
 def contract_of(component: type[Component], **attributes: Any) -> type[ComponentContract]:
-    """Return the contract of a component's kind, for that component. attributes: `settings`, `image_shape`, ..."""
-    base = next(contract for contract in CONTRACTS if issubclass(component, contract.kind))
+    """Return the contract of a component's kind, for that component; of a kind that has none, what every one promises.
+
+    attributes: `settings`, `image_shape`, ...
+    """
+    base = next((contract for contract in CONTRACTS if issubclass(component, contract.kind)), ComponentContract)
     return type(f"Test{component.__name__}", (base,), {"component": component, **attributes})
 
 

@@ -56,8 +56,11 @@ class ComponentContract:
     # What a kind adds
 
     def outcome(self) -> Any:
-        """Build the component, use it, and return what must come out again when this is repeated."""
-        raise NotImplementedError
+        """Build the component, use it, and return what must come out again when this is repeated.
+
+        Without a contract of the kind's own, these are its settings.
+        """
+        return self.ready().model_dump(mode="json")
 
     # What the checks share
 

@@ -25,7 +25,7 @@ def load_trackers(recipe: Path, *, trust: bool = False) -> list[Named[TrackerCom
     source.values = {"trackers": source.values.get("trackers", [])}
     source.resolve_interpolations()
     values = source.values["trackers"]
-    registry = with_named(plugins, source, trust=trust).registries.trackers
+    registry = with_named(plugins, source, trust=trust).registries["tracker"]
     found: list[Named[TrackerComponent]] = []
     problems: list[Problem] = []
     for index, node in enumerate(values if isinstance(values, list) else []):

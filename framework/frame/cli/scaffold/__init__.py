@@ -1,6 +1,7 @@
 """A new plugin's files, from the templates that lie here: a package, or one module and its recipe.
 
-`kinds/<kind>/` has a component, a test of its own and its place in a recipe; what all kinds share lies beside.
+`kinds/<kind>/` has a component, a test of its own, its place in a recipe, and a line on what it does; what all kinds
+share lies beside.
 """
 
 from __future__ import annotations
@@ -20,21 +21,9 @@ if TYPE_CHECKING:
     from ...plugins.load import Plugins
 
 LONGEST = 40
-KINDS = {
-    "model": "a small convolutional network",
-    "sample_transform": "a random gamma, image by image",
-    "batch_transform": "a random contrast, batch by batch",
-    "dataset": "stripes at several angles, in noise",
-    "loss": "the focal loss",
-    "optimizer": "AdamW with learning rates that fall from layer to layer",
-    "scheduler": "warm up, stay, cool down",
-    "lr_finder": "a sweep, to where the loss has fallen half the way",
-    "callback": "stop when a metric is good enough",
-    "tracker": "all metrics in one CSV file",
-    "analyzer": "the accuracy of the answers that the model is sure of",
-    "evaluator": "the mean answer to an image and to its shifted copies",
-}
-"""What can be made, and what the component of each kind does, to begin with."""
+TEMPLATES = Path(__file__).parent
+KINDS = sorted(folder.name for folder in (TEMPLATES / "kinds").iterdir() if (folder / "about.txt").is_file())
+"""What can be made: what has templates, `about.txt` among them, which says what the component does to begin with."""
 TAKEN = {"Any", "Field", "Path", "TYPE_CHECKING", "Tensor"}
 """Names that a component's module imports beside those of frame."""
 
@@ -100,7 +89,7 @@ def _reason(name: str, cls: str, plugins: Plugins) -> str | None:
 
     if keyword.iskeyword(name):
         return "is a word of the Python language"
-    for _, registry in plugins.registries:
+    for registry in plugins.registries:
         if name in registry:
             return f"is already a {registry.kind}, from {registry.entries[name].origin}"
     if name in plugins.recipes:
@@ -149,7 +138,7 @@ def _render(template: str, names: Names, kind: str, *, package: bool = True) -> 
     from ...recipe.schema import HEADER
 
     environment = Environment(  # noqa: S701 - Python, YAML and Markdown, no HTML
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -162,7 +151,7 @@ def _render(template: str, names: Names, kind: str, *, package: bool = True) -> 
         kind=kind,
         shown=shown(names, kind),
         word=word(kind),
-        about=KINDS[kind],
+        about=(TEMPLATES / "kinds" / kind / "about.txt").read_text(encoding="utf-8").strip(),
         package=package,
         api=API_VERSION,
         header=HEADER,
