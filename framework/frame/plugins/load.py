@@ -103,7 +103,7 @@ class Plugins:
 
 
 class _Manager(pluggy.PluginManager):
-    """Looks at a module's functions alone: to look up every name of every plugin takes half the time of loading them."""
+    """Looks at a module's functions alone: looking up every name of every plugin takes half the time of loading."""
 
     def parse_hookimpl_opts(self, plugin: Any, name: str) -> HookimplOpts | None:
         if inspect.ismodule(plugin) and not inspect.isroutine(vars(plugin).get(name)):
