@@ -11,6 +11,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ sys.dont_write_bytecode = False
 from fakes import launching  # noqa: E402
 from fakes.processor import sitecustomize as processor  # noqa: E402
 from frame.cli import main  # noqa: E402
+from frame.plugins import load  # noqa: E402
 from frame_plugins import _catalogue  # noqa: E402
 from frame_plugins.models import torchvision_models  # noqa: E402
 from frame_plugins.transforms import albumentations_pipeline, torchvision_transform  # noqa: E402
@@ -59,7 +61,26 @@ def auto_precision(request: pytest.FixtureRequest) -> None:
 def drafts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw figures with a tenth of their pixels, but for tests that are marked `sharp`: to draw takes a second each."""
     if "sharp" not in request.keywords:
-        monkeypatch.setattr("frame.api.figures.style.DPI", 60)
+        monkeypatch.setattr("frame.api.figures.style.DPI", launching.DRAFT_DPI)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def distributions() -> None:
+    """Read once which plugins are installed, not for each of thousands of calls: the files of all distributions tell.
+
+    It is read anew where Python imports from elsewhere, or a test has installed something.
+    """
+    known: dict[object, EntryPoints] = {}
+
+    def installed(group: str) -> EntryPoints:
+        own = [Path(place) for place in sys.path if not place.startswith(sys.prefix)]
+        files = [file for place in own for file in place.glob("*.dist-info/entry_points.txt")]
+        key = (group, *sys.path, *((file, file.stat().st_mtime_ns) for file in files))
+        if key not in known:
+            known[key] = entry_points(group=group)
+        return known[key]
+
+    load.entry_points = installed
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -63,11 +63,11 @@ def test_it_takes_the_hand_ports_steps(tmp_path, monkeypatch):
     run = training_run(tmp_path, model=model, eval_model=model, optimizers=[ours], steps=steps)
     freeze, lookahead = (named.component.build(run) for named in recipe.callbacks)
     for step in range(steps.total):
-        images, labels = torch.randn(8, 3, 32, 32, dtype=torch.float64), torch.randint(10, (8,))
+        images, labels = torch.randn(2, 3, 32, 32, dtype=torch.float64), torch.randint(10, (2,))
         run.epoch = step // 2
         net.whiten.bias.requires_grad = run.epoch < 3
         freeze.on_epoch_start()
-        sum_of_1024 = 128 * cross_entropy(net(images), labels, label_smoothing=0.2, reduction="sum")
+        sum_of_1024 = 512 * cross_entropy(net(images), labels, label_smoothing=0.2, reduction="sum")
         mean = loss(model(images), labels)
         for optimizer, scheduler, value in ((theirs, their_schedule, sum_of_1024), (ours, schedule, mean)):
             optimizer.zero_grad()
@@ -87,7 +87,7 @@ def test_it_takes_the_hand_ports_steps(tmp_path, monkeypatch):
 
 def test_the_muon_recipe_takes_airbench94_muons_steps():
     """Its rates are for the loss summed over 2000 images, and for a head of standard deviation 1 over 256 channels."""
-    recipe = load_recipe("cifar10_muon").recipe
+    recipe = load_recipe("cifar10_muon", ["model.widths=[16, 16, 256]"]).recipe  # the head's are its own
     model = recipe.model.component.build(data_info()).double()
     theirs = deepcopy(model)
     theirs.scale = 1 / 256
@@ -106,8 +106,8 @@ def test_the_muon_recipe_takes_airbench94_muons_steps():
     ]
     loss = recipe.loss.component.build(data_info())
     for _ in range(2):
-        images, labels = torch.randn(8, 3, 32, 32, dtype=torch.float64), torch.randint(10, (8,))
-        sum_of_2000 = 250 * cross_entropy(theirs(images), labels, label_smoothing=0.2, reduction="sum")
+        images, labels = torch.randn(4, 3, 32, 32, dtype=torch.float64), torch.randint(10, (4,))
+        sum_of_2000 = 500 * cross_entropy(theirs(images), labels, label_smoothing=0.2, reduction="sum")
         for steps, value in ((optimizers, sum_of_2000), (ours, loss(model(images), labels))):
             value.backward()
             for optimizer in steps:

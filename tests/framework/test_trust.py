@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import clean_environment
+from fakes import launching
 from frame.plugins.trust import remember
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
@@ -45,19 +47,36 @@ COMMANDS = {
 }
 
 
-@pytest.fixture
-def make(cli, tmp_path):
-    """Call to make a run that is interrupted, with a plugin file of its own; the run's folder."""
+def write_recipe(folder: Path, plugins: str) -> Path:
+    (folder / "local.py").write_text(PLUGIN)
+    recipe = folder / "own.yaml"
+    recipe.write_text(
+        f"extends: {TINY}\nplugins: [{plugins}]\ncallbacks: [{{use: local}}, {{use: interrupt, step: 3}}]\n"
+    )
+    return recipe
 
-    def make(plugins: str = "./local.py") -> Path:
-        (tmp_path / "local.py").write_text(PLUGIN)
-        recipe = tmp_path / "own.yaml"
-        recipe.write_text(
-            f"extends: {TINY}\nplugins: [{plugins}]\ncallbacks: [{{use: local}}, {{use: interrupt, step: 3}}]\n"
-        )
-        result = cli("run", recipe)
-        assert result.code == 130, result.err
-        assert "warning" not in result.err
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """The home of a user, with a run that is interrupted and has a plugin file of its own: a signature goes with it."""
+    home = tmp_path_factory.mktemp("home")
+    done = launching.run(["run", write_recipe(home, "./local.py")], home, clean_environment(home))
+    assert done.returncode == 130, done.stderr
+    assert "warning" not in done.stderr
+    return home
+
+
+@pytest.fixture
+def make(home, cli, tmp_path):
+    """Call to have such a run in this test's home, or make one with other plugins; the run's folder."""
+
+    def make(plugins: str | None = None) -> Path:
+        if plugins is None:
+            shutil.copytree(home, tmp_path, dirs_exist_ok=True)
+        else:
+            result = cli("run", write_recipe(tmp_path, plugins))
+            assert result.code == 130, result.err
+            assert "warning" not in result.err
         (run,) = (tmp_path / "runs" / "tiny").iterdir()
         return run
 
