@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from frame.api import figures
+from frame.api.figures import style
 
 PRELOADED = [
     "frame.runs.start", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection",
@@ -53,7 +53,7 @@ def be(
     else:
         for path, stream in ((out, 1), (err, 2)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    figures.DPI = DRAFT_DPI
+    style.DPI = DRAFT_DPI
     sys.argv = [module, *arguments]
     if module != "frame":  # a command does not import from where it is called
         sys.path.insert(0, folder)
