@@ -14,18 +14,18 @@ pytestmark = pytest.mark.cifar10
 
 
 def test_the_recipe_goes_through_training_evaluation_and_every_analyzer(cli, cifar10_root, tmp_path):
-    for part, count in (("train", 64), ("test", 4)):  # of each class: to read all images takes half a minute
+    for part, count in (("train", 16), ("test", 4)):  # of each class: to read all images takes half a minute
         for name in CLASSES:
             folder = tmp_path / "few" / part / name
             folder.mkdir(parents=True)
             for number in range(count):
                 (folder / f"{number:04}.jpg").symlink_to(cifar10_root / part / name / f"{number:04}.jpg")
-    smaller = ("data.batch_size=64", "data.eval_batch_size=64")
+    smaller = ("data.batch_size=16", "data.eval_batch_size=16")
     few = ("analyzers.6.pages=1", "analyzers.6.overlays=2", "analyzers.9.images=8")
     result = cli("run", "s10_resnet", "--dry-run", f"data.root={tmp_path / 'few'}", *smaller, *few)
     assert result.code == 0, result.err
     for text in (
-        "cifar10: 640 training, 40 test images, 10 classes",
+        "cifar10: 160 training, 40 test images, 10 classes",
         "custom_resnet: 6,573,120 parameters",
         "10 an epoch, 240 in 24 epochs",
         "one batch went through training, evaluation and 14 analyzers",
