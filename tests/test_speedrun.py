@@ -63,11 +63,11 @@ def test_it_takes_the_hand_ports_steps(tmp_path, monkeypatch):
     run = training_run(tmp_path, model=model, eval_model=model, optimizers=[ours], steps=steps)
     freeze, lookahead = (named.component.build(run) for named in recipe.callbacks)
     for step in range(steps.total):
-        images, labels = torch.randn(2, 3, 32, 32, dtype=torch.float64), torch.randint(10, (2,))
+        images, labels = torch.randn(8, 3, 32, 32, dtype=torch.float64), torch.randint(10, (8,))
         run.epoch = step // 2
         net.whiten.bias.requires_grad = run.epoch < 3
         freeze.on_epoch_start()
-        sum_of_1024 = 512 * cross_entropy(net(images), labels, label_smoothing=0.2, reduction="sum")
+        sum_of_1024 = 128 * cross_entropy(net(images), labels, label_smoothing=0.2, reduction="sum")
         mean = loss(model(images), labels)
         for optimizer, scheduler, value in ((theirs, their_schedule, sum_of_1024), (ours, schedule, mean)):
             optimizer.zero_grad()

@@ -72,7 +72,7 @@ def trainable_parameters(
     return named
 
 
-def torch_form(model: nn.Module) -> dict[str, bool]:
+def torch_form(model: nn.Module) -> dict[str, Any]:
     """Return which of its forms an optimizer of torch's is to take, as keyword arguments: fused where there is one.
 
     The others read back from the device at each step (foreach, on a CPU too).
