@@ -235,7 +235,7 @@ def test_a_run_that_is_killed_is_sent_and_goes_on_without_doubled_values(tmp_pat
     (run,) = server.runs("killed")
     assert {step for name, step, _ in run.metrics if name == "epoch"} == logged
 
-    process = start(["resume", folder, "callbacks=[]"], tmp_path)
+    process = start(["resume", folder], tmp_path)
     wait_until(lambda: len((folder / ROWS).read_text().splitlines()) > len(logged) + 100)
     os.kill(process.pid, signal.SIGINT)
     process.join()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import select
-import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from frame import hide_secrets, shorten
@@ -15,6 +16,8 @@ from .job import Job
 
 if TYPE_CHECKING:
     from .store import Sending
+
+Say = Callable[..., None]
 
 LOOK_S = 1.0
 """Seconds between two looks at the run's rows."""
@@ -46,43 +49,48 @@ class Told:
 
 def main() -> None:
     """Send rows as they come, and all the rest at the end."""
-    told = Told()
+    say, told = _own_stdout(), Told()
     job = Job(**told.next(None))
     sending, status, warned = None, None, False
     while status is None:
         try:
-            sending = sending or _begin(job)
+            sending = sending or _begin(job, say)
             sending.rows()
             pause = LOOK_S
         except Exception as error:
             if not warned:
-                _say(warning=f"MLflow takes nothing ({_reason(error, job)}); the run goes on, and so do the attempts")
+                say(warning=f"MLflow takes nothing ({_reason(error, job)}); the run goes on, and so do the attempts")
             warned, pause = True, RETRY_S
         status = told.next(pause)
     try:
-        sending = sending or _begin(job)
-        _say(sentence=sending.end(status))
+        sending = sending or _begin(job, say)
+        say(sentence=sending.end(status))
     except Exception as error:
-        _say(error=f"MLflow does not have all of it ({_reason(error, job)})")
+        say(error=f"MLflow does not have all of it ({_reason(error, job)})")
 
 
-def _begin(job: Job) -> Sending:
+def _begin(job: Job, say: Say) -> Sending:
     """Import MLflow, which may fail, and find or make the run."""
     from .store import Sending
 
-    return Sending(job, lambda text: _say(warning=text))
+    return Sending(job, lambda text: say(warning=text))
+
+
+def _own_stdout() -> Say:
+    """Return what writes a message to the run; what MLflow prints goes nowhere."""
+    file, nowhere = os.fdopen(os.dup(1), "w"), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+
+    def say(**message: str) -> None:
+        with suppress(BrokenPipeError):  # the run was killed
+            print(json.dumps(message), file=file, flush=True)
+
+    return say
 
 
 def _reason(error: Exception, job: Job) -> str:
     """Return an error in one line; MLflow's may quote what was sent."""
     return shorten(hide_secrets(" ".join(f"{type(error).__name__}: {error}".split()), job.secrets), 300)
-
-
-def _say(**message: str) -> None:
-    try:
-        print(json.dumps(message), flush=True)
-    except BrokenPipeError:  # the run was killed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
