@@ -202,7 +202,7 @@ def on_path(folder: Path) -> dict[str, str]:
 
 def clean_environment(home: Path) -> dict[str, str]:
     """This process's environment without what would steer frame or W&B, and with an empty home."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRAME_", "WANDB_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRAME_", "WANDB_", "MLFLOW_"))}
     return {**kept, "HOME": str(home), "COLUMNS": "160", "NO_COLOR": "1"}
 
 

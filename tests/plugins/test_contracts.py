@@ -54,6 +54,9 @@ ATTRIBUTES = {
 }
 """What some need: settings that have no default, a few images, and less work than their defaults ask for."""
 
+SLOW = ("tracker/mlflow",)
+"""What imports a library for seconds in each of its checks."""
+
 BUILT_IN = {
     f"{registry.kind}/{name}": entry.component
     for registry in load_plugins().registries
@@ -65,7 +68,11 @@ CASES = {name: contract_of(component, **ATTRIBUTES.get(name, {})) for name, comp
 
 @pytest.mark.parametrize(
     ("contract", "check"),
-    [pytest.param(case, check, id=f"{name}-{check}") for name, case in CASES.items() for check in checks(case)],
+    [
+        pytest.param(case, check, id=f"{name}-{check}", marks=[pytest.mark.slow] * (name in SLOW))
+        for name, case in CASES.items()
+        for check in checks(case)
+    ],
 )
 def test_built_in(contract, check):
     outcome = run_check(contract, check)

@@ -28,7 +28,7 @@ GIB = 2**30
 LITTLE_SPACE, NO_SPACE = 2 * GIB, GIB // 10
 """Bytes: the checkpoints of the S10 network, its predictions and figures take some 0.4 GiB."""
 PACKAGES = ("torch", "torchvision", "numpy", "albumentations", "matplotlib", "wandb")
-EXTRAS = {"tensorboard": "tensorboard", "wandb-workspaces": "wandb-reports"}
+EXTRAS = {"mlflow-skinny": "mlflow", "tensorboard": "tensorboard", "wandb-workspaces": "wandb-reports"}
 CIFAR10_FORMS = ("train", "test", "cifar-10-batches-py", "cifar-10-python.tar.gz")
 
 

@@ -142,7 +142,7 @@ class TrackerContract(ComponentContract):
     @contextmanager
     def session(self, status: str = "finished") -> Iterator[Any]:
         """Give out a tracker, in an empty working folder and without a network; it is finished in the end."""
-        with tempfile.TemporaryDirectory() as place, no_network(), rng_untouched(), _offline():
+        with tempfile.TemporaryDirectory() as place, no_network(), rng_untouched(), _offline(place):
             here, folder = Path(place) / "here", Path(place) / "run"
             here.mkdir()
             folder.mkdir()
@@ -196,7 +196,8 @@ class TrackerContract(ComponentContract):
 
 
 @contextmanager
-def _offline() -> Iterator[None]:
-    """Tell trackers by their own variables what `no_network` enforces."""
-    with mock.patch.dict(os.environ, {"WANDB_MODE": "offline", "WANDB__DISABLE_STATS": "true"}):
+def _offline(place: str) -> Iterator[None]:
+    """Tell trackers by their own variables what `no_network` enforces; MLflow's have a store in the folder `place`."""
+    variables = {"WANDB_MODE": "offline", "WANDB__DISABLE_STATS": "true"}
+    with mock.patch.dict(os.environ, variables | {"MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}):
         yield
