@@ -40,7 +40,7 @@ def test_without_credentials_everything_is_kept_offline(tmp_path):
     run, warnings = training_run(tmp_path / "run")
     leave_environment(run.folder)
     tracker = Wandb(project="p", group="g", job_type="j", tags=("a", "b"), notes="n").build(run)
-    tracker.log({"train/loss": 2.5, "lr": 0.1}, epoch=0.5, step=1)
+    tracker.log({"train/loss_step": 2.5, "lr": 0.1}, epoch=0.5, step=1)
     tracker.log({"train/loss": 2.0, "lr": 0.2, "test/acc": 0.7}, epoch=1, step=2)
     tracker.log({"train/loss": 1.5, "lr": 0.1, "test/acc": 0.6}, epoch=2, step=4)
     assert links(run.folder) == []  # frame refuses folders with links, also those of a killed run
@@ -59,18 +59,20 @@ def test_without_credentials_everything_is_kept_offline(tmp_path):
     assert log.config["frame"] == {"version": "0.1.0", "commit": "0123abc", "changed": True}
     rows = [{key: value for key, value in row.items() if key[0] != "_"} for row in log.history]
     assert rows[:3] == [
-        {"train/loss": 2.5, "lr": 0.1, "epoch": 0.5, "trainer/step": 1},
+        {"train/loss_step": 2.5, "lr": 0.1, "epoch": 0.5, "trainer/step": 1},
         {"train/loss": 2.0, "lr": 0.2, "test/acc": 0.7, "epoch": 1, "trainer/step": 2},
         {"train/loss": 1.5, "lr": 0.1, "test/acc": 0.6, "epoch": 2, "trainer/step": 4},
     ]
-    axes = {
-        name: log.metrics[name].step_metric for name in ("train/*", "perf/*", "lr", "momentum", "test/*", "val/acc")
+    axes = {name: metric.step_metric for name, metric in log.metrics.items()}
+    steps = ("train/loss_step", "train/acc_step", "train/grad_norm", "perf/*", "lr", "momentum")
+    assert {name for name, axis in axes.items() if axis == "trainer/step"} == set(steps)
+    assert {name for name, axis in axes.items() if axis == "epoch"} == {
+        f"{split}/{name}" for split in ("train", "val", "test") for name in ("*", "acc", "loss")
     }
-    assert axes == dict.fromkeys(("train/*", "perf/*", "lr", "momentum"), "trainer/step") | dict.fromkeys(
-        ("test/*", "val/acc"), "epoch"
-    )
     assert log.metrics["val/acc"].summary.max
     assert log.metrics["val/loss"].summary.min
+    assert log.summary["train/loss_step"] == 2.5
+    assert log.summary["train/loss"] == {"min": 1.5, "last": 1.5}
     assert log.summary["test/acc"] == {"max": 0.7, "last": 0.6}
     assert log.summary["best"] == {"metric": "test/acc", "value": 0.7, "epoch": 1}
     assert (log.summary["test_accuracy"], log.summary["kept"]) == (0.65, "epoch 2, the last")

@@ -59,7 +59,11 @@ class Tracker(Protocol):
     """Where metrics and results go besides the run's own files."""
 
     def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
-        """Take the metrics at `epoch` epochs and `step` optimizer steps."""
+        """Take the metrics at `epoch` epochs and `step` optimizer steps.
+
+        A name has one statistic: `train/loss` is an epoch's mean, beside `test/loss`; `train/loss_step` that of the
+        optimizer steps since the last call. Calls of both kinds may come at one step.
+        """
 
     def log_result(self, name: str, result: AnalyzerResult) -> None:
         """Take what analyzer `name` found."""

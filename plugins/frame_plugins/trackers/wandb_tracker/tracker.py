@@ -188,10 +188,9 @@ class WandbTracker:
 
 def define_metrics(session: wandb.Run) -> None:
     """Give the metrics their own x axes, and best and last to the summary."""
-    for name in ("train/*", "perf/*", "lr", "momentum"):
+    for name in ("train/loss_step", "train/acc_step", "train/grad_norm", "perf/*", "lr", "momentum"):
         session.define_metric(name, step_metric="trainer/step")
-    for split in ("val", "test"):
+    for split in ("train", "val", "test"):
         session.define_metric(f"{split}/*", step_metric="epoch")
-    for split, axis in (("train", "trainer/step"), ("val", "epoch"), ("test", "epoch")):
-        session.define_metric(f"{split}/acc", step_metric=axis, summary="max,last")
-        session.define_metric(f"{split}/loss", step_metric=axis, summary="min,last")
+        session.define_metric(f"{split}/acc", step_metric="epoch", summary="max,last")
+        session.define_metric(f"{split}/loss", step_metric="epoch", summary="min,last")
