@@ -243,7 +243,9 @@ def test_repeat_runs_several_seeds_and_says_how_much_they_vary(cli, tmp_path):
     assert len(runs) == 3
     seeds = {load_recipe(str(run / "recipe.resolved.yaml")).recipe.seed for run in runs}
     assert seeds == {3, 4, 5}
-    accuracies = [json.loads((run / "run.json").read_text())["test_accuracy"] for run in runs]
+    records = [json.loads((run / "run.json").read_text()) for run in runs]
+    assert len({record["group"] for record in records}) == 1
+    accuracies = [record["test_accuracy"] for record in records]
     assert f"test accuracy of 3 runs: {np.mean(accuracies):.2%} ± {np.std(accuracies, ddof=1):.2%}" in result.out
 
 

@@ -30,6 +30,7 @@ class RunOptions(TypedDict):
     devices: int
     trust: bool
     folder: Path | None
+    group: str | None
 
 
 @click.command(short_help="Train a recipe.")
@@ -42,6 +43,7 @@ class RunOptions(TypedDict):
 @DEVICES
 @TRUST
 @click.option("--folder", type=click.Path(path_type=Path), hidden=True, help="The run's own folder, named by a sweep.")
+@click.option("--group", hidden=True, help="The sweep's name.")
 @click.pass_context
 def run(context: click.Context, recipe: str, overrides: tuple[str, ...], **options: Unpack[RunOptions]) -> None:
     """Train RECIPE, a file or the name of a shipped recipe, and leave one folder with all there is to know.
@@ -77,7 +79,7 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], **optio
                 if times > 1:
                     repeat_runs(loaded, out, times, console, world)
                 else:
-                    start(loaded, NewRun(out, options["folder"]), console, world)
+                    start(loaded, NewRun(out, options["folder"], group=options["group"]), console, world)
     except Interrupted as stop:
         context.exit(say_how_to_go_on(stop, console))
 

@@ -29,12 +29,13 @@ def new_path(out: Path, name: str) -> Path:
 class NewRun:
     """Where a run's folder is made: under `out`, or as `path`, which must not be there yet.
 
-    passing: it is thrown away at the run's end.
+    passing: it is thrown away at the run's end. group: of the runs that it belongs to, for trackers.
     """
 
     out: Path
     path: Path | None = None
     passing: bool = False
+    group: str | None = None
 
 
 @contextmanager

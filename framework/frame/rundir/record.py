@@ -43,6 +43,8 @@ class Facts(TypedDict, total=False):
     recipe: Origin
     launch: str
     """What names the torchrun that began it."""
+    group: str
+    """What the runs of one sweep, or of one `--repeat`, have in common."""
     best: Annotated[Best | None, BeforeValidator(lambda best: best or None), AfterValidator(_counts)]
     kept: str
     """Which weights: the words that the report has for them."""

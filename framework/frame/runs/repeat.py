@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from ..compute.distributed import ALONE, World
 from ..console import Console
 from ..recipe.load import Loaded
-from ..rundir.new import NewRun
+from ..rundir.new import NewRun, new_path
 from ..training.build import load_data
 from .start import Outcome, start
 
@@ -18,11 +18,12 @@ def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console, world: 
     """Run a recipe several times, with seeds that count up from its own, and say how much the result varies."""
     varies = loaded.recipe.data.validation  # a validation split depends on the seed
     data = None if varies else world.in_turn(lambda: load_data(loaded.recipe))
+    place = NewRun(out, group=new_path(out, loaded.recipe.name).name)
     outcomes = []
     for number in range(times):
         recipe = replace(loaded.recipe, seed=loaded.recipe.seed + number)
         console.say(f"-- run {number + 1} of {times}, seed {recipe.seed}")
-        outcomes.append(start(replace(loaded, recipe=recipe), NewRun(out), console, world, data))
+        outcomes.append(start(replace(loaded, recipe=recipe), place, console, world, data))
     accuracies = [outcome.test_accuracy for outcome in outcomes]
     console.log = None
     spread = f"{mean(accuracies):.2%} ± {stdev(accuracies):.2%}"

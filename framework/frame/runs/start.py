@@ -60,6 +60,8 @@ def start(
         return run_to_end(loaded, parts, None, console)
     with drafted(place, recipe.name) as draft:
         folder = make_visible(draft, loaded, parts, console)
+        if place.group:
+            folder.update_record(group=place.group)
         return run_to_end(loaded, parts, Beginning(folder), console)
 
 

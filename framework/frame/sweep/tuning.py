@@ -119,6 +119,7 @@ class Host:
         self.trials[name] = trial
         self.folder.save()
         command = ["run", *sweep.base, *overrides(trial.point), "--folder", str(run.path)]
+        command += ["--group", self.folder.path.resolve().name]
         if run.recipe.is_file():
             command = ["resume", str(run.path)]
         self.console.say(f"trial {trial.number}/{sweep.trials}  {trial.text}")
