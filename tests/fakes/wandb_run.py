@@ -13,7 +13,8 @@ from frame import AnalyzerResult, DataInfo, LabelledImage, Picture, Steps, Table
 
 KEY = "0" * 40
 RUN_ID = "20261123-142501-3f2a"
-GIVEN = ("WANDB_BASE_URL", "WANDB__DISABLE_STATS", "WANDB_API_KEY", "WANDB_MODE")
+NAMING = ("PROJECT", "ENTITY", "NAME", "RUN_GROUP", "JOB_TYPE", "TAGS", "NOTES", "RUN_ID", "SWEEP_ID")
+GIVEN = {f"WANDB_{name}" for name in ("BASE_URL", "_DISABLE_STATS", "API_KEY", "MODE", *NAMING)}
 RECIPE = {
     "name": "tiny",
     "data": {"use": "digits", "root": "data"},
@@ -37,7 +38,7 @@ def alone(tmp_path, monkeypatch):
     (tmp_path / "home").mkdir()
     yield
     wandb.teardown()
-    assert {name for name in os.environ if name.startswith("WANDB_")} <= set(GIVEN)
+    assert {name for name in os.environ if name.startswith("WANDB_")} <= GIVEN
 
 
 def closed_port() -> int:

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -53,7 +54,7 @@ def test_without_credentials_everything_is_kept_offline(tmp_path):
     assert warnings == []
     assert (log.run.project, log.run.run_group, log.run.job_type, log.run.notes) == ("p", "g", "j", "n")
     assert list(log.run.tags) == ["a", "b"]
-    assert log.run.run_id == log.run.display_name == run.run_id
+    assert (log.run.run_id, log.run.display_name) == (run.run_id, "tiny-3f2a")
     assert log.run.git.commit == "0123abc"
     assert {key: log.config[key] for key in RECIPE} == RECIPE
     assert log.config["frame"] == {"version": "0.1.0", "commit": "0123abc", "changed": True}
@@ -104,6 +105,44 @@ def test_figures_tables_and_artifacts_stay_in_the_runs_folder(tmp_path):
     local = {path: place for path, place in staged.items() if place}
     assert all(place.startswith(str(run.folder)) and Path(place).is_file() for place in local.values())
     assert set(staged) - set(local) == {"digits"}  # the dataset, by reference
+
+
+def named(log) -> tuple:
+    run = log.run
+    return (
+        run.project, run.entity, run.display_name, run.run_group, run.job_type, list(run.tags), run.notes, run.run_id
+    )  # fmt: skip
+
+
+def test_the_environment_names_a_run_where_the_recipe_does_not(tmp_path, monkeypatch):
+    given = {
+        "PROJECT": "p", "ENTITY": "e", "NAME": "n", "RUN_GROUP": "g", "JOB_TYPE": "j", "TAGS": "a,b", "NOTES": "why",
+        "RUN_ID": "mine1",
+    }  # fmt: skip
+    for name, value in given.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    run, warnings = training_run(tmp_path / "run")
+    Wandb(mode="offline").build(run).finish("interrupted")
+    assert named(read_offline(run.folder)) == ("p", "e", "n", "g", "j", ["a", "b"], "why", "mine1")
+    for name in given:
+        monkeypatch.delenv(f"WANDB_{name}")
+    time.sleep(1)  # sessions are named by the second
+    resumed, _ = training_run(tmp_path / "run", resumed=True)
+    Wandb(mode="offline", tags=(), name="of the recipe").build(resumed).finish("finished")
+    log = read_offline(run.folder)
+    assert named(log) == ("p", "e", "of the recipe", "", "train", [], "", "mine1")
+    assert warnings == []
+
+
+def test_one_of_several_runs_is_in_their_group_under_its_own_id(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "mine1")
+    recipe = RECIPE | {"model": {"use": "mlp"}, "plugins": ["./mlp.py", "other"]}
+    run, warnings = training_run(tmp_path / "run", group="widths", recipe=recipe)
+    Wandb(mode="offline").build(run).finish("finished")
+    tags = ["digits", "mlp", "other"]
+    assert named(read_offline(run.folder)) == ("frame", "", "tiny-3f2a", "widths", "train", tags, "", RUN_ID)
+    assert len(warnings) == 1
+    assert warnings[0].startswith("WANDB_RUN_ID=mine1 names one run")
 
 
 def staged_files(log, name):
@@ -202,7 +241,7 @@ def test_a_run_reaches_a_server(tmp_path, monkeypatch, server):
         key: there.fields[key] for key in ("name", "displayName", "groupName", "jobType", "notes", "tags", "commit")
     }
     assert sent == {
-        "name": "two-words-1", "displayName": "two words/#1", "groupName": "g", "jobType": "train", "notes": "n",
+        "name": "two-words-1", "displayName": "tiny-two words/#1", "groupName": "g", "jobType": "train", "notes": "n",
         "tags": ["a"], "commit": "0123abc",
     }  # fmt: skip
     grid = there.history[2]["analysis/errors/grid"]

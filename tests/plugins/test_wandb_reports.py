@@ -48,14 +48,16 @@ def server(monkeypatch):
     yield from reached(WandbReportsServer(), monkeypatch)
 
 
-def make_run(tmp_path, run_id=FIRST, segment="run-20261124_010203-", project="frame", bound=60, **record) -> Path:
+def make_run(
+    tmp_path, run_id=FIRST, segment="run-20261124_010203-", project="frame", entity="someone", bound=60, **record
+) -> Path:
     """Write the files of a finished run that was logged online, as the host and W&B write them."""
     folder = tmp_path / "runs" / "tiny" / run_id
     (folder / "analysis").mkdir(parents=True)
     facts = {"id": run_id, "name": "tiny", "state": "finished", "epochs": 2, "kept": "last", "training_seconds": 90.0}
     best = {"metric": "test/acc", "value": 0.97222, "epoch": 2}
     (folder / "run.json").write_text(json.dumps(facts | {"test_accuracy": 0.97222, "best": best} | record))
-    tracker = {"use": "wandb", "project": project, "entity": None, "finish_timeout_s": bound}
+    tracker = {"use": "wandb", "finish_timeout_s": bound}
     (folder / "recipe.resolved.yaml").write_text(yaml.safe_dump(RECIPE | {"trackers": [tracker]}, sort_keys=False))
     git = {"commit": "77602f070d2533ae80b63207d79fcc63cb14b79b", "changed": True}
     environment = {"python": "3.11.7", "versions": {"torch": "2.15.0"}, "device": "cpu | fp32", "git": git}
@@ -76,6 +78,8 @@ def make_run(tmp_path, run_id=FIRST, segment="run-20261124_010203-", project="fr
     if segment:
         (folder / "wandb" / f"{segment}{run_id}").mkdir(parents=True)
         (folder / "wandb" / f"{segment}{run_id}" / f"run-{run_id}.wandb").touch()
+        place = {"id": run_id, "project": project, "entity": entity}
+        (folder / "wandb" / "place.json").write_text(json.dumps(place))
     return folder
 
 
@@ -139,8 +143,8 @@ def test_a_report_has_the_runs_figures_setup_curves_pictures_and_predictions(tmp
 
 
 def test_several_runs_are_compared(tmp_path, server):
-    runs = [make_run(tmp_path), make_run(tmp_path, SECOND, state="failed", test_accuracy=None, best=None)]
-    Wandb(entity="team").publish(runs)
+    failed = {"state": "failed", "test_accuracy": None, "best": None}
+    Wandb().publish([make_run(tmp_path, entity="team"), make_run(tmp_path, SECOND, entity="team", **failed)])
     (saved,) = server.reports
     spec = Spec(saved["spec"])
     assert (saved["displayName"], saved["entityName"]) == ("tiny: 2 runs", "team")
@@ -187,7 +191,7 @@ def test_what_cannot_be_reported_on_is_refused_before_anything_is_sent(tmp_path,
     never, other = make_run(tmp_path, FIRST, segment=""), make_run(tmp_path, SECOND, project="other")
     with pytest.raises(UserError, match="was never logged to W&B"):
         Wandb().publish([never])
-    with pytest.raises(UserError, match=r"several W&B projects.*in 'frame', .*in 'other'"):
+    with pytest.raises(UserError, match=r"several W&B projects.*in 'someone/frame', .*in 'someone/other'"):
         Wandb().publish([make_run(tmp_path, "20261124-030000-cccc"), other])
     monkeypatch.delenv("WANDB_API_KEY")
     with pytest.raises(UserError, match="no credentials: set WANDB_API_KEY"):
@@ -197,7 +201,7 @@ def test_what_cannot_be_reported_on_is_refused_before_anything_is_sent(tmp_path,
 
 def test_a_project_that_is_not_there_is_not_made(tmp_path, server):
     with pytest.raises(RunFailed, match="project 'someone/other' not found"):
-        Wandb(project="other").publish([make_run(tmp_path, project="other")])
+        Wandb().publish([make_run(tmp_path, project="other")])
     assert server.reports == []
     assert "CreateProject" not in server.asked
 
