@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from fakes.wandb_run import (
     KEY,
@@ -26,7 +28,7 @@ from fakes.wandb_run import (
     training_run,
 )
 from fakes.wandb_server import WandbServer
-from frame import UserError, hide_settings, known_secrets
+from frame import AnalyzerResult, Chart, Series, UserError, hide_settings, known_secrets
 from frame_plugins.trackers.wandb_tracker import Wandb
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
@@ -77,30 +79,45 @@ def test_without_credentials_everything_is_kept_offline(tmp_path):
     assert log.summary["test/acc"] == {"max": 0.7, "last": 0.6}
     assert log.summary["best"] == {"metric": "test/acc", "value": 0.7, "epoch": 1}
     assert (log.summary["test_accuracy"], log.summary["kept"]) == (0.65, "epoch 2, the last")
-    assert log.summary["analysis/errors/errors"] == 4.0
-    assert log.summary["analysis/errors/notes"] == "Only one image. Look closer."
+    assert log.summary["errors/of_all"] == 4.0
+    assert log.summary["errors/notes"] == "Only one image. Look closer."
     assert log.exit_code == 0
 
 
 def test_figures_tables_and_artifacts_stay_in_the_runs_folder(tmp_path):
-    run, _ = training_run(tmp_path / "run")
+    run, _ = training_run(tmp_path / "run", recipe=RECIPE | {"analyzers": [{"use": "curves", "name": "history"}]})
     tracker = Wandb(mode="offline").build(run)
     tracker.log_result("errors", analysis())
+    chart = Chart("loss", "Loss", "epoch", "loss", [Series("train", [1, 2], [2.0, 1.0])])
+    tracker.log_result("history", AnalyzerResult("Curves", figures=(chart,)))
     leave_files(run.folder)
+    leave_predictions(run.folder)
     tracker.finish("finished")
 
     log = read_offline(run.folder)
     pictures, tables, page = log.history
-    grid = pictures["analysis/errors/grid"]
+    grid = pictures["errors/grid"]
     assert (grid["_type"], grid["width"], grid["height"], grid["caption"]) == ("image-file", 4, 2, "Four by two.")
     assert (log.files / grid["path"]).is_file()
-    assert pictures["analysis/errors/curve"]["caption"] == "Curve"
-    table = json.loads((log.files / tables["analysis/errors/worst_table"]["path"]).read_text())
+    assert pictures["errors/curve"]["caption"] == "Curve"
+    assert not [name for row in log.history for name in row if name.startswith("history/")]  # the metrics are there
+    assert "errors/pairs" not in pictures
+    pairs, roc, tradeoff = (
+        json.loads((log.files / tables[f"{name}_table"]["path"]).read_text())["data"]
+        for name in ("errors/pairs", "predictions/roc", "predictions/precision_recall")
+    )
+    assert pairs == [["cat", "cat", 2], ["cat", "dog", 1], ["dog", "cat", 0], ["dog", "dog", 3]]
+    # Of two cats and a dog, cats have the probabilities 0.9 and 0.3, the dog 0.5.
+    found = {(name, round(x), y) for name, x, y in roc if 0 < x < 1}
+    assert found == {("cat", 0, 0.5), ("cat", 1, 0.5), ("dog", 0, 0.0), ("dog", 1, 1.0)}
+    cat = {x: y for name, x, y in tradeoff if name == "cat"}
+    assert (cat[0.0], cat[0.495], cat[0.505], cat[1.0]) == (1.0, 1.0, 0.667, 0.667)
+    table = json.loads((log.files / tables["errors/worst_table"]["path"]).read_text())
     assert table["columns"] == ["class", "n", "note"]
     assert table["data"] == [["cat", 3, None], ["dog", None, 0.5], ["eel", 1, "?"]]
     assert (log.files / page["report"]["path"]).read_text() == "<h1>The report</h1>"
     staged = {entry.path: entry.local_path for artifact in log.artifacts for entry in artifact.manifest.contents}
-    kept = {"analysis/errors/worst_table.table.json", "predictions.table.json", "report.html", "model.safetensors"}
+    kept = {"errors/worst_table.table.json", "predictions.table.json", "report.html", "model.safetensors"}
     assert kept < set(staged)
     local = {path: place for path, place in staged.items() if place}
     assert all(place.startswith(str(run.folder)) and Path(place).is_file() for place in local.values())
@@ -148,6 +165,12 @@ def test_one_of_several_runs_is_in_their_group_under_its_own_id(tmp_path, monkey
 def staged_files(log, name):
     entries = [entry for artifact in log.artifacts for entry in artifact.manifest.contents]
     return [Path(entry.local_path) for entry in entries if entry.path == name]
+
+
+def leave_predictions(folder) -> None:
+    """Write what the model answered on two cats and a dog: the dog is more of a cat than the second cat is."""
+    logits = np.log([[0.9, 0.1], [0.3, 0.7], [0.5, 0.5]]).astype(np.float32)
+    save_file({"logits": logits, "targets": np.array([0, 0, 1])}, folder / "predictions.safetensors")
 
 
 def test_one_table_of_predictions_merges_all_analyzers(tmp_path):
@@ -244,7 +267,7 @@ def test_a_run_reaches_a_server(tmp_path, monkeypatch, server):
         "name": "two-words-1", "displayName": "tiny-two words/#1", "groupName": "g", "jobType": "train", "notes": "n",
         "tags": ["a"], "commit": "0123abc",
     }  # fmt: skip
-    grid = there.history[2]["analysis/errors/grid"]
+    grid = there.history[2]["errors/grid"]
     assert Image.open(io.BytesIO(there.files[grid["path"]])).size == (4, 2)
     assert list(run.folder.glob("wandb/run-*/*.synced"))
 
@@ -267,7 +290,7 @@ def test_artifacts_reach_a_server_with_their_lineage(tmp_path, server):
     assert report.files == {"report.html": b"<h1>The report</h1>"}
     collections = {table.collection for table in server.of_type("run_table")}
     assert any("predictions" in name for name in collections)
-    assert len(collections) == 2
+    assert len(collections) == 3  # the analyzer's, and its matrix
 
 
 def test_online_without_credentials_warns_and_does_not_ask(tmp_path):

@@ -26,6 +26,7 @@ FIRST, SECOND = "20261124-010000-aaaa", "20261124-020000-bbbb"
 RECIPE = {
     "name": "tiny", "seed": 3, "data": {"use": "digits", "batch_size": 128}, "model": {"use": "custom_resnet"},
     "loss": {"use": "cross_entropy"}, "optimizer": {"use": "adam", "lr": 0.01}, "train": {"epochs": 2},
+    "analyzers": [{"use": "curves"}, {"use": "confusion"}],
 }  # fmt: skip
 
 
@@ -68,8 +69,12 @@ def make_run(
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"kind": "st')
     (folder / "timing.jsonl").write_text('{"kind": "step", "epoch": 0.5, "step": 1, "images_per_s": 9.0}\n')
-    found = {"order": 1, "title": "Confusion", "figures": [{"file": "matrix.png"}, {"file": "pairs.png"}]}
-    results = {"confusion": found, "curves": {"order": 0, "title": "Curves", "figures": [{"file": "loss.png"}]},
+    matrices = [{"kind": "matrix", "classes": classes} for classes in (["cat"], ["cat"] * 101)]
+    found = {"order": 1, "title": "Confusion", "figures": [
+        matrices[0] | {"file": "few.png"}, matrices[1] | {"file": "many.png"}, {"kind": "chart", "file": "bars.png"},
+    ]}  # fmt: skip
+    curves = {"order": 0, "title": "Curves", "figures": [{"kind": "chart", "file": "loss.png"}]}
+    results = {"confusion": found, "curves": curves,
                "grad_cam": {"order": 2, "title": "Grad-CAM", "error": "RuntimeError: no"}}  # fmt: skip
     for name, result in results.items():
         (folder / "analysis" / name).mkdir()
@@ -133,8 +138,7 @@ def test_a_report_has_the_runs_figures_setup_curves_pictures_and_predictions(tmp
     ]
     browsers = [panel["config"] for panel in spec.panels["Media Browser"]]
     assert [(browser["chartTitle"], browser["mediaKeys"]) for browser in browsers] == [
-        ("Curves", ["analysis/curves/loss"]),
-        ("Confusion", ["analysis/confusion/matrix", "analysis/confusion/pairs"]),
+        ("Confusion", ["confusion/many", "confusion/bars"]),
     ]
     assert '"val": "predictions"' in json.dumps(spec.panels["Weave"])
     (comparer,) = spec.panels["Run Comparer"]
@@ -244,16 +248,16 @@ def test_a_tracker_that_makes_no_reports_says_so(tmp_path):
 
 def test_it_shows_what_the_tracker_logged(tmp_path, server):
     folder = make_run(tmp_path, segment="")
+    (folder / "predictions.safetensors").unlink()
     tracker = Wandb().build(training_run(folder, run_id=FIRST))
     tracker.log({"train/loss": 2.0, "train/acc": 0.1, "lr": 0.1, "perf/images_per_s": 9.0}, epoch=0.5, step=1)
     tracker.log({"train/loss": 1.0, "test/loss": 1.1, "test/acc": 0.5, "lr": 0.1}, epoch=1, step=2)
     pixel = io.BytesIO()
     Image.new("L", (1, 1)).save(pixel, "png")
-    result = AnalyzerResult("Curves", (Picture("loss", "Loss", pixel.getvalue()),))
-    tracker.log_result("curves", result)
+    result = AnalyzerResult("Confusion", (Picture("pairs", "Pairs", pixel.getvalue()),))
+    tracker.log_result("confusion", result)
     tracker.finish("finished")
-    save_result(folder / "analysis" / "curves", 0, result, draw=False)
-    shutil.rmtree(folder / "analysis" / "confusion")
+    save_result(folder / "analysis" / "confusion", 0, result, draw=False)
     Wandb().publish([folder])
 
     logged = {key for row in server.run.history for key in row}

@@ -14,6 +14,7 @@ from wandb_workspaces.reports.v2 import interface as wr  # `v2` itself hides its
 
 from frame import RunFailed, UserError, hide_settings, known_secrets, shorten
 
+from .charts import CLASSES, own_curves
 from .naming import PROJECT, place
 from .session import has_credentials, within
 
@@ -182,16 +183,23 @@ def _media(folders: Sequence[Path]) -> list[Any]:
     keys: dict[str, dict[str, None]] = {}
     titles = {}
     for folder in folders:
+        curves = own_curves(yaml.safe_load((folder / "recipe.resolved.yaml").read_text()))
         results = ((path.parent.name, _read(path)) for path in folder.glob("analysis/*/result.json"))
         for name, result in sorted(results, key=lambda found: found[1]["order"]):
-            figures = [Path(figure["file"]).stem for figure in result.get("figures", ())]
-            keys.setdefault(name, {}).update(dict.fromkeys(f"analysis/{name}/{figure}" for figure in figures))
+            sent = [each for each in result.get("figures", ()) if _is_picture(each, of_curves=name in curves)]
+            keys.setdefault(name, {}).update(dict.fromkeys(f"{name}/{Path(each['file']).stem}" for each in sent))
             titles[name] = result["title"]
     shown = [(titles[name], list(of)) for name, of in keys.items() if of]
     return [
         wr.MediaBrowser(title=title, media_keys=of, num_columns=2, layout=wr.Layout(y=12 * i, w=WIDTH, h=12))
         for i, (title, of) in enumerate(shown)
     ]
+
+
+def _is_picture(figure: Mapping[str, Any], *, of_curves: bool) -> bool:
+    """Whether the tracker sent a figure as a picture; `charts.is_picture` says the same of the figure itself."""
+    native = figure["kind"] == "matrix" and len(figure["classes"]) <= CLASSES
+    return not native and not (of_curves and figure["kind"] == "chart")
 
 
 def _grid(runset: wr.Runset, panels: list[Any]) -> wr.PanelGrid:
