@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from fakes.wandb_log import OfflineRun
-from frame import AnalyzerResult, DataInfo, LabelledImage, Picture, Steps, Table, TrainingRun
+from frame import AnalyzerResult, DataInfo, LabelledImage, Matrix, Picture, Steps, Table, TrainingRun
 
 KEY = "0" * 40
 RUN_ID = "20261123-142501-3f2a"
-GIVEN = ("WANDB_BASE_URL", "WANDB__DISABLE_STATS", "WANDB_API_KEY", "WANDB_MODE")
+NAMING = ("PROJECT", "ENTITY", "NAME", "RUN_GROUP", "JOB_TYPE", "TAGS", "NOTES", "RUN_ID", "SWEEP_ID")
+GIVEN = {f"WANDB_{name}" for name in ("BASE_URL", "_DISABLE_STATS", "API_KEY", "MODE", *NAMING)}
 RECIPE = {
     "name": "tiny",
     "data": {"use": "digits", "root": "data"},
@@ -37,7 +38,7 @@ def alone(tmp_path, monkeypatch):
     (tmp_path / "home").mkdir()
     yield
     wandb.teardown()
-    assert {name for name in os.environ if name.startswith("WANDB_")} <= set(GIVEN)
+    assert {name for name in os.environ if name.startswith("WANDB_")} <= GIVEN
 
 
 def closed_port() -> int:
@@ -97,12 +98,16 @@ def analysis(**changes) -> AnalyzerResult:
     figure.add_subplot().plot([1, 2, 3])
     fields = {
         "title": "Errors",
-        "figures": (Picture("grid", "Grid", png.getvalue(), "Four by two."), Picture("curve", "Curve", figure)),
+        "figures": (
+            Matrix("pairs", "Pairs", ("cat", "dog"), np.array([[2, 1], [0, 3]]), "Two by two."),
+            Picture("grid", "Grid", png.getvalue(), "Four by two."),
+            Picture("curve", "Curve", figure),
+        ),
         "tables": (
             Table("worst", "Worst", ("class", "n", "note"), [("cat", 3, None), ("dog", None, 0.5), ("eel", 1, "?")]),
         ),
         "images": (labelled(),),
-        "scalars": {"errors": 4.0},
+        "scalars": {"of all": 4.0},
         "notes": ("Only one image.", "Look closer."),
     }
     return AnalyzerResult(**fields | changes)

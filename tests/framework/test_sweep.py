@@ -266,6 +266,7 @@ def test_a_sweep_with_a_trial_that_fails(frame, tmp_path, rates):
             continue
         run = RunDir(Path(trial["run"]))
         record, recipe = run.read_record(), yaml.safe_load(run.recipe.read_text())
+        assert record["group"] == "search"
         assert (record["state"], record["best"]["value"]) == ("finished", trial["value"])
         assert (recipe["optimizer"]["lr"], recipe["train"]["threads"]) == (trial["point"]["optimizer.lr"], 1)
     assert {path.parent for path in (tmp_path / "runs").glob("*/*/run.json")} == {

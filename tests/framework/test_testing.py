@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 
 import pytest
 
 from fakes import launching
 from fakes.broken import BROKEN
-from frame import DatasetComponent, DataSplits, UserError
+from frame import DatasetComponent, DataSplits, TrackerComponent, UserError
 from frame.plugins.registry import OWN
 from frame.testing import (
     CONTRACTS,
@@ -45,8 +47,33 @@ def test_every_check_finds_a_broken_component():
     found = {(contract_of(component).__mro__[1], f"test_{check}") for check, _, component in BROKEN}
     shared = set(checks(ComponentContract))
     assert shared - {check for _, check in found} == {LISTING}  # below: it takes files
+    needs_curves = "test_keeps_one_statistic_under_one_name"  # below
     for contract in CONTRACTS:
-        assert set(checks(contract)) - shared <= {check for one, check in found if one is contract}
+        assert set(checks(contract)) - shared - {needs_curves} <= {check for one, check in found if one is contract}
+
+
+class Mixing(TrackerComponent):
+    """Draws steps and epochs as one curve."""
+
+    def build(self, run):
+        file = run.folder / "curves.json"
+        curves = {}
+
+        def log(metrics, epoch, step):
+            for name, value in metrics.items():
+                curves.setdefault(name.removesuffix("_step"), []).append(value)
+            file.write_text(json.dumps(curves))
+
+        return SimpleNamespace(log=log, log_result=lambda name, result: None, finish=lambda status: None)
+
+
+def test_a_tracker_that_mixes_steps_and_epochs_is_found_by_what_it_keeps():
+    def curves(contract, folder):
+        return json.loads((folder / "curves.json").read_text())
+
+    outcome = run_check(contract_of(Mixing, curves=curves), "test_keeps_one_statistic_under_one_name")
+    assert outcome.result == "failed"
+    assert "Mixing keeps [2.5, 1.5, 2.0, 0.5, 1.0] under train/loss, where [2.0, 1.0] was logged" in outcome.message
 
 
 MODEL = """\

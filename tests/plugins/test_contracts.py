@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from fakes.wandb_log import OfflineRun
 from frame.plugins.load import load_plugins
 from frame.plugins.registry import OWN
 from frame.testing import CONTRACTS, checks, contract_of, run_check
@@ -21,6 +24,25 @@ def write_images(_, root):
             for number in range(2):
                 pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(root / part / name / f"{number}.png")
+
+
+def tensorboard_curves(_, folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    return {tag: [event.value for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def wandb_curves(_, folder):
+    curves, until = {}, time.monotonic() + 60
+    while (log := OfflineRun(folder)).exit_code is None:  # finish() may return before the file is complete
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    for row in log.history:
+        for name, value in row.items():
+            curves.setdefault(name, []).append(value)
+    return curves
 
 
 ATTRIBUTES = {
@@ -51,6 +73,8 @@ ATTRIBUTES = {
     "analyzer/misclassified": {"settings": {"count": 6}},
     "analyzer/robustness": {"settings": {"images": 10, "severities": [1, 5]}},
     "analyzer/samples": {"settings": {"count": 6}},
+    "tracker/tensorboard": {"curves": tensorboard_curves},
+    "tracker/wandb": {"curves": wandb_curves},
 }
 """What some need: settings that have no default, a few images, and less work than their defaults ask for."""
 

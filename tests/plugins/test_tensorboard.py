@@ -79,17 +79,17 @@ def result(*charts: Chart, rows: int = 2) -> AnalyzerResult:
     )
 
 
-def test_metrics_stand_over_the_steps_and_those_of_an_epoch_have_their_own_names(tmp_path):
+def test_metrics_stand_over_the_steps(tmp_path):
     tracker = TensorBoard().build(training_run(tmp_path))
-    tracker.log({"train/loss": 2.5, "lr": 0.1, "perf/images_per_s": 900.0}, epoch=0.5, step=1)
-    tracker.log({"train/loss": 2.0, "lr": 0.2, "perf/images_per_s": 800.0}, epoch=1.0, step=2)
+    tracker.log({"train/loss_step": 2.5, "lr": 0.1, "perf/images_per_s": 900.0}, epoch=0.5, step=1)
+    tracker.log({"train/loss_step": 2.0, "lr": 0.2, "perf/images_per_s": 800.0}, epoch=1.0, step=2)
     tracker.log({"train/loss": 2.25, "test/acc": 0.5, "lr": 0.2, "perf/seconds": 3.0}, epoch=1, step=2)
     tracker.finish("finished")
 
     events = Events(tmp_path)
     assert events.scalars == {
-        "train/loss": [(1, 2.5), (2, 2.0)],
-        "train/loss_epoch": [(2, 2.25)],
+        "train/loss_step": [(1, 2.5), (2, 2.0)],
+        "train/loss": [(2, 2.25)],
         "test/acc": [(2, 0.5)],
         "lr": [(1, 0.1), (2, 0.2)],
         "epoch": [(1, 0.5), (2, 1.0)],
@@ -147,7 +147,7 @@ def test_a_resumed_run_doubles_nothing(tmp_path):
 
     events = Events(tmp_path)
     assert events.scalars["test/acc"] == [(10, 0.1), (20, 0.1), (30, 0.2), (40, 0.2), (50, 0.2)]
-    assert [step for step, _ in events.scalars["train/loss_epoch"]] == [10, 20, 30, 40, 50]
+    assert [step for step, _ in events.scalars["train/loss"]] == [10, 20, 30, 40, 50]
     assert len(events.texts["recipe"]) == 1
 
 
@@ -198,8 +198,8 @@ def test_a_real_run_that_is_interrupted_and_resumed(cli, tmp_path):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     events = Events(folder)
     for kind, tag, key in (
-        ("step", "train/loss", "train/loss"),
-        ("epoch", "train/loss_epoch", "train/loss"),
+        ("step", "train/loss_step", "train/loss"),
+        ("epoch", "train/loss", "train/loss"),
         ("epoch", "test/acc", "test/acc"),
     ):
         wanted = [(line["step"], round(line[key], 4)) for line in lines if line["kind"] == kind]

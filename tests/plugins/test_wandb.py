@@ -3,11 +3,14 @@
 import io
 import json
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from fakes.wandb_run import (
     KEY,
@@ -25,7 +28,7 @@ from fakes.wandb_run import (
     training_run,
 )
 from fakes.wandb_server import WandbServer
-from frame import UserError, hide_settings, known_secrets
+from frame import AnalyzerResult, Chart, Series, UserError, hide_settings, known_secrets
 from frame_plugins.trackers.wandb_tracker import Wandb
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
@@ -40,7 +43,7 @@ def test_without_credentials_everything_is_kept_offline(tmp_path):
     run, warnings = training_run(tmp_path / "run")
     leave_environment(run.folder)
     tracker = Wandb(project="p", group="g", job_type="j", tags=("a", "b"), notes="n").build(run)
-    tracker.log({"train/loss": 2.5, "lr": 0.1}, epoch=0.5, step=1)
+    tracker.log({"train/loss_step": 2.5, "lr": 0.1}, epoch=0.5, step=1)
     tracker.log({"train/loss": 2.0, "lr": 0.2, "test/acc": 0.7}, epoch=1, step=2)
     tracker.log({"train/loss": 1.5, "lr": 0.1, "test/acc": 0.6}, epoch=2, step=4)
     assert links(run.folder) == []  # frame refuses folders with links, also those of a killed run
@@ -53,60 +56,121 @@ def test_without_credentials_everything_is_kept_offline(tmp_path):
     assert warnings == []
     assert (log.run.project, log.run.run_group, log.run.job_type, log.run.notes) == ("p", "g", "j", "n")
     assert list(log.run.tags) == ["a", "b"]
-    assert log.run.run_id == log.run.display_name == run.run_id
+    assert (log.run.run_id, log.run.display_name) == (run.run_id, "tiny-3f2a")
     assert log.run.git.commit == "0123abc"
     assert {key: log.config[key] for key in RECIPE} == RECIPE
     assert log.config["frame"] == {"version": "0.1.0", "commit": "0123abc", "changed": True}
     rows = [{key: value for key, value in row.items() if key[0] != "_"} for row in log.history]
     assert rows[:3] == [
-        {"train/loss": 2.5, "lr": 0.1, "epoch": 0.5, "trainer/step": 1},
+        {"train/loss_step": 2.5, "lr": 0.1, "epoch": 0.5, "trainer/step": 1},
         {"train/loss": 2.0, "lr": 0.2, "test/acc": 0.7, "epoch": 1, "trainer/step": 2},
         {"train/loss": 1.5, "lr": 0.1, "test/acc": 0.6, "epoch": 2, "trainer/step": 4},
     ]
-    axes = {
-        name: log.metrics[name].step_metric for name in ("train/*", "perf/*", "lr", "momentum", "test/*", "val/acc")
+    axes = {name: metric.step_metric for name, metric in log.metrics.items()}
+    steps = ("train/loss_step", "train/acc_step", "train/grad_norm", "perf/*", "lr", "momentum")
+    assert {name for name, axis in axes.items() if axis == "trainer/step"} == set(steps)
+    assert {name for name, axis in axes.items() if axis == "epoch"} == {
+        f"{split}/{name}" for split in ("train", "val", "test") for name in ("*", "acc", "loss")
     }
-    assert axes == dict.fromkeys(("train/*", "perf/*", "lr", "momentum"), "trainer/step") | dict.fromkeys(
-        ("test/*", "val/acc"), "epoch"
-    )
     assert log.metrics["val/acc"].summary.max
     assert log.metrics["val/loss"].summary.min
+    assert log.summary["train/loss_step"] == 2.5
+    assert log.summary["train/loss"] == {"min": 1.5, "last": 1.5}
     assert log.summary["test/acc"] == {"max": 0.7, "last": 0.6}
     assert log.summary["best"] == {"metric": "test/acc", "value": 0.7, "epoch": 1}
     assert (log.summary["test_accuracy"], log.summary["kept"]) == (0.65, "epoch 2, the last")
-    assert log.summary["analysis/errors/errors"] == 4.0
-    assert log.summary["analysis/errors/notes"] == "Only one image. Look closer."
+    assert log.summary["errors/of_all"] == 4.0
+    assert log.summary["errors/notes"] == "Only one image. Look closer."
     assert log.exit_code == 0
 
 
 def test_figures_tables_and_artifacts_stay_in_the_runs_folder(tmp_path):
-    run, _ = training_run(tmp_path / "run")
+    run, _ = training_run(tmp_path / "run", recipe=RECIPE | {"analyzers": [{"use": "curves", "name": "history"}]})
     tracker = Wandb(mode="offline").build(run)
     tracker.log_result("errors", analysis())
+    chart = Chart("loss", "Loss", "epoch", "loss", [Series("train", [1, 2], [2.0, 1.0])])
+    tracker.log_result("history", AnalyzerResult("Curves", figures=(chart,)))
     leave_files(run.folder)
+    leave_predictions(run.folder)
     tracker.finish("finished")
 
     log = read_offline(run.folder)
     pictures, tables, page = log.history
-    grid = pictures["analysis/errors/grid"]
+    grid = pictures["errors/grid"]
     assert (grid["_type"], grid["width"], grid["height"], grid["caption"]) == ("image-file", 4, 2, "Four by two.")
     assert (log.files / grid["path"]).is_file()
-    assert pictures["analysis/errors/curve"]["caption"] == "Curve"
-    table = json.loads((log.files / tables["analysis/errors/worst_table"]["path"]).read_text())
+    assert pictures["errors/curve"]["caption"] == "Curve"
+    assert not [name for row in log.history for name in row if name.startswith("history/")]  # the metrics are there
+    assert "errors/pairs" not in pictures
+    pairs, roc, tradeoff = (
+        json.loads((log.files / tables[f"{name}_table"]["path"]).read_text())["data"]
+        for name in ("errors/pairs", "predictions/roc", "predictions/precision_recall")
+    )
+    assert pairs == [["cat", "cat", 2], ["cat", "dog", 1], ["dog", "cat", 0], ["dog", "dog", 3]]
+    # Of two cats and a dog, cats have the probabilities 0.9 and 0.3, the dog 0.5.
+    found = {(name, round(x), y) for name, x, y in roc if 0 < x < 1}
+    assert found == {("cat", 0, 0.5), ("cat", 1, 0.5), ("dog", 0, 0.0), ("dog", 1, 1.0)}
+    cat = {x: y for name, x, y in tradeoff if name == "cat"}
+    assert (cat[0.0], cat[0.495], cat[0.505], cat[1.0]) == (1.0, 1.0, 0.667, 0.667)
+    table = json.loads((log.files / tables["errors/worst_table"]["path"]).read_text())
     assert table["columns"] == ["class", "n", "note"]
     assert table["data"] == [["cat", 3, None], ["dog", None, 0.5], ["eel", 1, "?"]]
     assert (log.files / page["report"]["path"]).read_text() == "<h1>The report</h1>"
     staged = {entry.path: entry.local_path for artifact in log.artifacts for entry in artifact.manifest.contents}
-    kept = {"analysis/errors/worst_table.table.json", "predictions.table.json", "report.html", "model.safetensors"}
+    kept = {"errors/worst_table.table.json", "predictions.table.json", "report.html", "model.safetensors"}
     assert kept < set(staged)
     local = {path: place for path, place in staged.items() if place}
     assert all(place.startswith(str(run.folder)) and Path(place).is_file() for place in local.values())
     assert set(staged) - set(local) == {"digits"}  # the dataset, by reference
 
 
+def named(log) -> tuple:
+    run = log.run
+    return (
+        run.project, run.entity, run.display_name, run.run_group, run.job_type, list(run.tags), run.notes, run.run_id
+    )  # fmt: skip
+
+
+def test_the_environment_names_a_run_where_the_recipe_does_not(tmp_path, monkeypatch):
+    given = {
+        "PROJECT": "p", "ENTITY": "e", "NAME": "n", "RUN_GROUP": "g", "JOB_TYPE": "j", "TAGS": "a,b", "NOTES": "why",
+        "RUN_ID": "mine1",
+    }  # fmt: skip
+    for name, value in given.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    run, warnings = training_run(tmp_path / "run")
+    Wandb(mode="offline").build(run).finish("interrupted")
+    assert named(read_offline(run.folder)) == ("p", "e", "n", "g", "j", ["a", "b"], "why", "mine1")
+    for name in given:
+        monkeypatch.delenv(f"WANDB_{name}")
+    time.sleep(1)  # sessions are named by the second
+    resumed, _ = training_run(tmp_path / "run", resumed=True)
+    Wandb(mode="offline", tags=(), name="of the recipe").build(resumed).finish("finished")
+    log = read_offline(run.folder)
+    assert named(log) == ("p", "e", "of the recipe", "", "train", [], "", "mine1")
+    assert warnings == []
+
+
+def test_one_of_several_runs_is_in_their_group_under_its_own_id(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "mine1")
+    recipe = RECIPE | {"model": {"use": "mlp"}, "plugins": ["./mlp.py", "other"]}
+    run, warnings = training_run(tmp_path / "run", group="widths", recipe=recipe)
+    Wandb(mode="offline").build(run).finish("finished")
+    tags = ["digits", "mlp", "other"]
+    assert named(read_offline(run.folder)) == ("frame", "", "tiny-3f2a", "widths", "train", tags, "", RUN_ID)
+    assert len(warnings) == 1
+    assert warnings[0].startswith("WANDB_RUN_ID=mine1 names one run")
+
+
 def staged_files(log, name):
     entries = [entry for artifact in log.artifacts for entry in artifact.manifest.contents]
     return [Path(entry.local_path) for entry in entries if entry.path == name]
+
+
+def leave_predictions(folder) -> None:
+    """Write what the model answered on two cats and a dog: the dog is more of a cat than the second cat is."""
+    logits = np.log([[0.9, 0.1], [0.3, 0.7], [0.5, 0.5]]).astype(np.float32)
+    save_file({"logits": logits, "targets": np.array([0, 0, 1])}, folder / "predictions.safetensors")
 
 
 def test_one_table_of_predictions_merges_all_analyzers(tmp_path):
@@ -200,10 +264,10 @@ def test_a_run_reaches_a_server(tmp_path, monkeypatch, server):
         key: there.fields[key] for key in ("name", "displayName", "groupName", "jobType", "notes", "tags", "commit")
     }
     assert sent == {
-        "name": "two-words-1", "displayName": "two words/#1", "groupName": "g", "jobType": "train", "notes": "n",
+        "name": "two-words-1", "displayName": "tiny-two words/#1", "groupName": "g", "jobType": "train", "notes": "n",
         "tags": ["a"], "commit": "0123abc",
     }  # fmt: skip
-    grid = there.history[2]["analysis/errors/grid"]
+    grid = there.history[2]["errors/grid"]
     assert Image.open(io.BytesIO(there.files[grid["path"]])).size == (4, 2)
     assert list(run.folder.glob("wandb/run-*/*.synced"))
 
@@ -226,7 +290,7 @@ def test_artifacts_reach_a_server_with_their_lineage(tmp_path, server):
     assert report.files == {"report.html": b"<h1>The report</h1>"}
     collections = {table.collection for table in server.of_type("run_table")}
     assert any("predictions" in name for name in collections)
-    assert len(collections) == 2
+    assert len(collections) == 3  # the analyzer's, and its matrix
 
 
 def test_online_without_credentials_warns_and_does_not_ask(tmp_path):

@@ -26,6 +26,7 @@ FIRST, SECOND = "20261124-010000-aaaa", "20261124-020000-bbbb"
 RECIPE = {
     "name": "tiny", "seed": 3, "data": {"use": "digits", "batch_size": 128}, "model": {"use": "custom_resnet"},
     "loss": {"use": "cross_entropy"}, "optimizer": {"use": "adam", "lr": 0.01}, "train": {"epochs": 2},
+    "analyzers": [{"use": "curves"}, {"use": "confusion"}],
 }  # fmt: skip
 
 
@@ -48,14 +49,16 @@ def server(monkeypatch):
     yield from reached(WandbReportsServer(), monkeypatch)
 
 
-def make_run(tmp_path, run_id=FIRST, segment="run-20261124_010203-", project="frame", bound=60, **record) -> Path:
+def make_run(
+    tmp_path, run_id=FIRST, segment="run-20261124_010203-", project="frame", entity="someone", bound=60, **record
+) -> Path:
     """Write the files of a finished run that was logged online, as the host and W&B write them."""
     folder = tmp_path / "runs" / "tiny" / run_id
     (folder / "analysis").mkdir(parents=True)
     facts = {"id": run_id, "name": "tiny", "state": "finished", "epochs": 2, "kept": "last", "training_seconds": 90.0}
     best = {"metric": "test/acc", "value": 0.97222, "epoch": 2}
     (folder / "run.json").write_text(json.dumps(facts | {"test_accuracy": 0.97222, "best": best} | record))
-    tracker = {"use": "wandb", "project": project, "entity": None, "finish_timeout_s": bound}
+    tracker = {"use": "wandb", "finish_timeout_s": bound}
     (folder / "recipe.resolved.yaml").write_text(yaml.safe_dump(RECIPE | {"trackers": [tracker]}, sort_keys=False))
     git = {"commit": "77602f070d2533ae80b63207d79fcc63cb14b79b", "changed": True}
     environment = {"python": "3.11.7", "versions": {"torch": "2.15.0"}, "device": "cpu | fp32", "git": git}
@@ -66,8 +69,12 @@ def make_run(tmp_path, run_id=FIRST, segment="run-20261124_010203-", project="fr
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"kind": "st')
     (folder / "timing.jsonl").write_text('{"kind": "step", "epoch": 0.5, "step": 1, "images_per_s": 9.0}\n')
-    found = {"order": 1, "title": "Confusion", "figures": [{"file": "matrix.png"}, {"file": "pairs.png"}]}
-    results = {"confusion": found, "curves": {"order": 0, "title": "Curves", "figures": [{"file": "loss.png"}]},
+    matrices = [{"kind": "matrix", "classes": classes} for classes in (["cat"], ["cat"] * 101)]
+    found = {"order": 1, "title": "Confusion", "figures": [
+        matrices[0] | {"file": "few.png"}, matrices[1] | {"file": "many.png"}, {"kind": "chart", "file": "bars.png"},
+    ]}  # fmt: skip
+    curves = {"order": 0, "title": "Curves", "figures": [{"kind": "chart", "file": "loss.png"}]}
+    results = {"confusion": found, "curves": curves,
                "grad_cam": {"order": 2, "title": "Grad-CAM", "error": "RuntimeError: no"}}  # fmt: skip
     for name, result in results.items():
         (folder / "analysis" / name).mkdir()
@@ -76,6 +83,8 @@ def make_run(tmp_path, run_id=FIRST, segment="run-20261124_010203-", project="fr
     if segment:
         (folder / "wandb" / f"{segment}{run_id}").mkdir(parents=True)
         (folder / "wandb" / f"{segment}{run_id}" / f"run-{run_id}.wandb").touch()
+        place = {"id": run_id, "project": project, "entity": entity}
+        (folder / "wandb" / "place.json").write_text(json.dumps(place))
     return folder
 
 
@@ -129,8 +138,7 @@ def test_a_report_has_the_runs_figures_setup_curves_pictures_and_predictions(tmp
     ]
     browsers = [panel["config"] for panel in spec.panels["Media Browser"]]
     assert [(browser["chartTitle"], browser["mediaKeys"]) for browser in browsers] == [
-        ("Curves", ["analysis/curves/loss"]),
-        ("Confusion", ["analysis/confusion/matrix", "analysis/confusion/pairs"]),
+        ("Confusion", ["confusion/many", "confusion/bars"]),
     ]
     assert '"val": "predictions"' in json.dumps(spec.panels["Weave"])
     (comparer,) = spec.panels["Run Comparer"]
@@ -139,8 +147,8 @@ def test_a_report_has_the_runs_figures_setup_curves_pictures_and_predictions(tmp
 
 
 def test_several_runs_are_compared(tmp_path, server):
-    runs = [make_run(tmp_path), make_run(tmp_path, SECOND, state="failed", test_accuracy=None, best=None)]
-    Wandb(entity="team").publish(runs)
+    failed = {"state": "failed", "test_accuracy": None, "best": None}
+    Wandb().publish([make_run(tmp_path, entity="team"), make_run(tmp_path, SECOND, entity="team", **failed)])
     (saved,) = server.reports
     spec = Spec(saved["spec"])
     assert (saved["displayName"], saved["entityName"]) == ("tiny: 2 runs", "team")
@@ -187,7 +195,7 @@ def test_what_cannot_be_reported_on_is_refused_before_anything_is_sent(tmp_path,
     never, other = make_run(tmp_path, FIRST, segment=""), make_run(tmp_path, SECOND, project="other")
     with pytest.raises(UserError, match="was never logged to W&B"):
         Wandb().publish([never])
-    with pytest.raises(UserError, match=r"several W&B projects.*in 'frame', .*in 'other'"):
+    with pytest.raises(UserError, match=r"several W&B projects.*in 'someone/frame', .*in 'someone/other'"):
         Wandb().publish([make_run(tmp_path, "20261124-030000-cccc"), other])
     monkeypatch.delenv("WANDB_API_KEY")
     with pytest.raises(UserError, match="no credentials: set WANDB_API_KEY"):
@@ -197,7 +205,7 @@ def test_what_cannot_be_reported_on_is_refused_before_anything_is_sent(tmp_path,
 
 def test_a_project_that_is_not_there_is_not_made(tmp_path, server):
     with pytest.raises(RunFailed, match="project 'someone/other' not found"):
-        Wandb(project="other").publish([make_run(tmp_path, project="other")])
+        Wandb().publish([make_run(tmp_path, project="other")])
     assert server.reports == []
     assert "CreateProject" not in server.asked
 
@@ -240,16 +248,16 @@ def test_a_tracker_that_makes_no_reports_says_so(tmp_path):
 
 def test_it_shows_what_the_tracker_logged(tmp_path, server):
     folder = make_run(tmp_path, segment="")
+    (folder / "predictions.safetensors").unlink()
     tracker = Wandb().build(training_run(folder, run_id=FIRST))
     tracker.log({"train/loss": 2.0, "train/acc": 0.1, "lr": 0.1, "perf/images_per_s": 9.0}, epoch=0.5, step=1)
     tracker.log({"train/loss": 1.0, "test/loss": 1.1, "test/acc": 0.5, "lr": 0.1}, epoch=1, step=2)
     pixel = io.BytesIO()
     Image.new("L", (1, 1)).save(pixel, "png")
-    result = AnalyzerResult("Curves", (Picture("loss", "Loss", pixel.getvalue()),))
-    tracker.log_result("curves", result)
+    result = AnalyzerResult("Confusion", (Picture("pairs", "Pairs", pixel.getvalue()),))
+    tracker.log_result("confusion", result)
     tracker.finish("finished")
-    save_result(folder / "analysis" / "curves", 0, result, draw=False)
-    shutil.rmtree(folder / "analysis" / "confusion")
+    save_result(folder / "analysis" / "confusion", 0, result, draw=False)
     Wandb().publish([folder])
 
     logged = {key for row in server.run.history for key in row}

@@ -60,10 +60,10 @@ def test_an_offline_run_is_uploaded_whole(tmp_path, server, key, monkeypatch):
     monkeypatch.chdir("/")  # it is uploaded from anywhere
     key()
     said = WANDB.sync(tmp_path / "run")
-    assert re.search(r"all of it: \d+ rows, \d+ media files, 6 artifacts, at http", said)
+    assert re.search(r"all of it: \d+ rows, \d+ media files, 7 artifacts, at http", said)
     assert numbers(server) == [0, 1, 2]
     assert server.run.exit_code == 0
-    grid = next(row["analysis/errors/grid"] for row in server.run.history if "analysis/errors/grid" in row)
+    grid = next(row["errors/grid"] for row in server.run.history if "errors/grid" in row)
     assert len(server.run.files[grid["path"]]) == grid["size"]
     assert server.run.inputs == [data.id for data in server.of_type("dataset")]
     assert {tuple(model.files.values()) for model in server.of_type("model")} == {(b"kept",), (b"best",)}
@@ -83,7 +83,7 @@ def test_what_did_not_arrive_is_named_and_sent_again(tmp_path, server, key, monk
     server.drop = ("/media/images/", "CommitArtifact", "file_stream")
     with pytest.raises(RunFailed) as error:
         WANDB.sync(tmp_path / "run")
-    for missing in (r"6 of 6 rows", r"2 of 5 media files \(media/images/", r"6 of 6 artifacts \("):
+    for missing in (r"6 of 6 rows", r"2 of 6 media files \(media/images/", r"7 of 7 artifacts \("):
         assert re.search(missing, str(error.value))
     assert not arrived_marker(segments(tmp_path / "run")[0]).exists()
     server.drop = ()
@@ -130,10 +130,10 @@ def test_an_analysis_that_is_repeated_shows_no_picture_twice(tmp_path, server, k
     assert track(tmp_path / "run", [0], results=True) == []
     next_second()
     assert track(tmp_path / "run", [], results=True, resumed=True) == []
-    pictures = [name for row in server.run.history for name in row if name.startswith("analysis/")]
+    pictures = [name for row in server.run.history for name in row if name.startswith("errors/")]
     assert sorted(name for name in pictures if not name.endswith("_table")) == [
-        "analysis/errors/curve",
-        "analysis/errors/grid",
+        "errors/curve",
+        "errors/grid",
     ]
     assert {len(server.of_type(kind)) for kind in ("dataset", "report")} == {1}
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, get_
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import Problem, UserError
+from .results import PLAIN_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,6 +205,9 @@ class AnalyzerComponent(Component, ABC):
     needs_model: ClassVar[bool] = False
     """Whether it runs the model again; if not, it works from the shared predictions and the run's files."""
 
+    name: str | None = Field(default=None, pattern=f"^{PLAIN_NAME}$", max_length=100)
+    """What its results are called, in files and trackers; without it, as the analyzer is. Of two that are one analyzer,
+    name one: else the second is numbered, and is another when the order changes."""
     time_limit_s: float = Field(default=3600, gt=0)
     """Seconds after which it counts as failed; the run goes on without it."""
 

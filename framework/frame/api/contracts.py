@@ -59,7 +59,11 @@ class Tracker(Protocol):
     """Where metrics and results go besides the run's own files."""
 
     def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
-        """Take the metrics at `epoch` epochs and `step` optimizer steps."""
+        """Take the metrics at `epoch` epochs and `step` optimizer steps.
+
+        A name has one statistic: `train/loss` is an epoch's mean, beside `test/loss`; `train/loss_step` that of the
+        optimizer steps since the last call. Calls of both kinds may come at one step.
+        """
 
     def log_result(self, name: str, result: AnalyzerResult) -> None:
         """Take what analyzer `name` found."""
@@ -74,8 +78,9 @@ class TrainingRun:
 
     recipe is every value that was used, without secrets: `(hidden)` or `${oc.env:NAME}` stands for each.
     eval_model is what evaluation, the best checkpoint and the saved model use: `model`, unless a callback such as EMA
-    puts its own there. epoch counts finished epochs, step finished optimizer steps. Where several processes train, each
-    has callbacks of its own; rank is the process's number, and 0 the one that may write.
+    puts its own there. epoch counts finished epochs, step finished optimizer steps. group is what the runs of one sweep
+    (its name) or of one `--repeat` have in common. Where several processes train, each has callbacks of its own; rank
+    is the process's number, and 0 the one that may write.
     """
 
     name: str
@@ -95,6 +100,7 @@ class TrainingRun:
     resumed: bool = False
     stop_reason: str | None = None
     rank: int = 0
+    group: str | None = None
 
     @property
     def lr(self) -> float:

@@ -19,7 +19,7 @@ from ..plugins.load import DISABLE_VARIABLE, PluginRef, Plugins, find_recipe, lo
 from ..plugins.registry import Registry
 from ..secrets import hide_secrets
 from .defaults import default_name, defaults_of
-from .recipe import Named, Recipe
+from .recipe import Named, Recipe, unique_names
 from .settings import DATA, HOST, DataSettings, RecipeSettings, TrainSettings
 from .source import Source, read_source
 from .validation import validate
@@ -258,6 +258,10 @@ def _odd_together(recipe: Recipe, source: Source) -> Iterator[Problem]:
     if recipe.checkpoint.mode and recipe.monitor_mode != mode_of(recipe.monitor):
         message = f"is {recipe.checkpoint.mode}, so that the worst {recipe.monitor} counts as the best; leave mode out"
         yield source.problem(("checkpoint", "mode"), message, "warning")
+    for number, (name, named) in enumerate(unique_names(recipe.analyzers)):
+        if name not in (named.use, named.component.name):
+            message = f"is not the first of its name, so that its results are called {name}: give it a name: of its own"
+            yield source.problem(("analyzers", number), message, "warning")
     if recipe.data.pipeline == "device" and recipe.data.workers:
         message = "has no effect: data.pipeline is device, which needs none"
         yield source.problem(("data", "workers"), message, "warning")

@@ -155,8 +155,13 @@ class Recipe:
 
 
 def unique_names(components: Sequence[Named[C]]) -> Iterator[tuple[str, Named[C]]]:
-    """Yield each component of a list with a name of its own: what the recipe calls it, numbered from the second on."""
+    """Yield each component of a list with a name of its own: what the recipe calls it, numbered from the second on.
+
+    An analyzer is called what its setting `name` says.
+    """
     seen: dict[str, int] = {}
     for named in components:
-        seen[named.use] = seen.get(named.use, 0) + 1
-        yield (named.use if seen[named.use] == 1 else f"{named.use}_{seen[named.use]}"), named
+        given = named.component.name if isinstance(named.component, AnalyzerComponent) else None
+        name = given or named.use
+        seen[name] = seen.get(name, 0) + 1
+        yield (name if seen[name] == 1 else f"{name}_{seen[name]}"), named

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +23,14 @@ from .guards import difference, doing, drawn_since, modes, no_network, require, 
 
 EPOCHS = 4
 BATCH = 8
+ROWS: tuple[tuple[Mapping[str, float], float, int], ...] = (
+    ({"train/loss_step": 2.5, "lr": 0.1}, 0.5, 1),
+    ({"train/loss_step": 1.5, "lr": 0.1}, 1.0, 2),
+    ({"train/loss": 2.0, "test/acc": 0.5, "lr": 0.1}, 1.0, 2),
+    ({"train/loss_step": 0.5, "lr": 0.1}, 2.0, 4),
+    ({"train/loss": 1.0, "test/acc": 0.75, "lr": 0.1}, 2.0, 4),
+)
+"""What a tracker is logged: metrics, epoch and step of each call."""
 
 
 class CallbackContract(ComponentContract):
@@ -139,6 +147,13 @@ class TrackerContract(ComponentContract):
     kind: ClassVar[type[Component]] = TrackerComponent
     test_same_seed_same_outcome = None  # type: ignore[assignment]  # what it sends has times and ids of its own
 
+    def curves(self, folder: Path) -> Mapping[str, Sequence[float]] | None:  # noqa: ARG002
+        """Return the values that a finished tracker keeps under each name, in order; `folder` is the run's.
+
+        Override it where the tracker draws curves: then they are compared with what was logged.
+        """
+        return None
+
     @contextmanager
     def session(self, status: str = "finished") -> Iterator[Any]:
         """Give out a tracker, in an empty working folder and without a network; it is finished in the end."""
@@ -160,21 +175,33 @@ class TrackerContract(ComponentContract):
                 finally:
                     with doing(f"finish('{status}') of {self.name}"):
                         tracker.finish(status)
+                    self.kept = self.curves(folder)
             strays = sorted(path.name for path in here.iterdir())
             message = f"leaves {', '.join(strays)} in the working folder: write into run.folder only"
             require(not strays, f"{self.name} {message}")
 
     def use(self, tracker: Any) -> None:
-        """Log two epochs and a result as the host does."""
-        for epoch in (1, 2):
+        """Log two epochs and a result as the host does; each epoch's last step is a logged one too."""
+        for row, epoch, step in ROWS:
             with doing(f"log() of {self.name}"):
-                tracker.log({"train/loss": 1 / epoch, "test/acc": 0.5, "lr": 0.1}, float(epoch), 2 * epoch)
+                tracker.log(dict(row), epoch, step)
         with doing(f"log_result() of {self.name}"):
             tracker.log_result("everything", analyzer_result())
 
     def outcome(self) -> None:
         with self.session() as tracker:
             self.use(tracker)
+
+    def test_keeps_one_statistic_under_one_name(self) -> None:
+        with self.session() as tracker:
+            self.use(tracker)
+        if (curves := self.kept) is None:
+            return
+        for name in ("train/loss", "train/loss_step", "test/acc"):
+            logged = [row[name] for row, *_ in ROWS if name in row]
+            kept = list(curves.get(name, ()))
+            message = f"keeps {kept} under {name}, where {logged} was logged: a name has one statistic"
+            require(kept == logged, f"{self.name} {message}")
 
     def test_leaves_the_global_generators_alone(self) -> None:
         with self.session() as tracker:

@@ -10,6 +10,7 @@ from ..rundir.files import cut
 from ..rundir.history import Place, append_line
 from .engine import Job
 from .session import Session
+from .trackers import tracked
 
 
 class MetricLog:
@@ -37,8 +38,7 @@ class MetricLog:
         place = Place(kind=kind, epoch=epoch, step=step)
         for path, values in zip(self._files, (metrics, timing), strict=True):
             append_line(path, place, values)
-        performance = {f"perf/{name}": value for name, value in timing.items()}
-        self._session.trackers.log({**metrics, **performance}, epoch, step)
+        self._session.trackers.log(tracked(kind, metrics, timing), epoch, step)
 
     def sizes(self) -> list[int]:
         """Return how long the files are, in bytes: how far they belong to a checkpoint of now."""

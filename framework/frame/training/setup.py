@@ -44,6 +44,7 @@ def build_job(parts: Parts, folder: RunDir, warn: Callable[[str], None], *, fres
         warn=warn,
         resumed=resumed,
         rank=world.rank,
+        group=folder.read_record().get("group") if world.first else None,
     )
     return Job(
         run=run,

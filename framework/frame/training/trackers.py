@@ -15,8 +15,23 @@ from ..api.results import AnalyzerResult
 from ..recipe.recipe import Named, unique_names
 
 T = TypeVar("T")
+OF_ONE_STEP = ("train/grad_norm",)
+"""What a line of steps has of its last step alone, not as a mean of those since the line before."""
 FAILURES = (Exception, SystemExit)
 """Whatever a tracker raises is never the run's failure."""
+
+
+def tracked(kind: str, metrics: Mapping[str, float], timing: Mapping[str, float]) -> dict[str, float]:
+    """Return a line as trackers get it, in which each name has one statistic.
+
+    In metrics.jsonl `train/loss` is the mean of the steps since the line before, or of the epoch: the line's kind says
+    which. A tracker draws all values of a name as one curve, so that those of steps are called `train/loss_step`.
+    """
+    named = {
+        f"{name}_step" if kind == "step" and name.startswith("train/") and name not in OF_ONE_STEP else name: value
+        for name, value in metrics.items()
+    }
+    return named | {f"perf/{name}": value for name, value in timing.items()}
 
 
 class Lane:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +35,8 @@ COLUMNS = ("index", "target", "predicted", "confidence", "loss", "source")
 class TensorBoard(TrackerComponent):
     """Writes metrics, figures, tables and the recipe for TensorBoard: `tensorboard --logdir runs` shows all runs.
 
-    The event files lie in the run's folder, under `tensorboard/`. Metrics stand over optimizer steps; an epoch's means
-    over the training set have names of their own, such as `train/loss_epoch`. Needs `frame-train[tensorboard]`.
+    The event files lie in the run's folder, under `tensorboard/`. Metrics stand over optimizer steps: an epoch's means
+    as `train/loss`, those of the steps in between as `train/loss_step`. Needs `frame-train[tensorboard]`.
     Source: torch.utils.tensorboard, https://docs.pytorch.org/docs/stable/tensorboard.html.
     """
 
@@ -70,8 +70,8 @@ class TensorBoardTracker:
 
     def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
         writer = self._metrics = self._metrics or self._begin(purge_step=step)
-        for tag, value in (*_tags(metrics), ("epoch", epoch)):
-            if self._newest.get(tag) != step:  # an epoch's end is often a logged step too
+        for tag, value in (*metrics.items(), ("epoch", epoch)):
+            if self._newest.get(tag) != step:  # an epoch's end is often a logged step too, with the same rate
                 self._newest[tag] = step
                 writer.add_scalar(tag, value, step)
 
@@ -119,13 +119,6 @@ class TensorBoardTracker:
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(self._folder, flush_secs=self._flush_s, **options)
-
-
-def _tags(metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """Name the values. The rows of epochs, known by an evaluated set's metrics, have means of their own in `train/`."""
-    epoch = any(name.startswith(("val/", "test/")) for name in metrics)
-    for name, value in metrics.items():
-        yield (f"{name}_epoch" if epoch and name.startswith("train/") else name), value
 
 
 def _pixels(encoded: bytes) -> Any:

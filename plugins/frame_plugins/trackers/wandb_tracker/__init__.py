@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -34,23 +33,24 @@ class Wandb(TrackerComponent):
     Source: the wandb package, https://docs.wandb.ai.
     """
 
-    project: str = Field("frame", min_length=1)
-    """W&B project that the run belongs to."""
+    project: str | None = Field(None, min_length=1)
+    """W&B project that the run belongs to; without it WANDB_PROJECT, else `frame`."""
     entity: str | None = None
-    """W&B user or team; the key's default entity without it."""
+    """W&B user or team; without it WANDB_ENTITY, else the key's default entity."""
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
     """`auto`: online with credentials (WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE or `wandb login`), else offline, and
     WANDB_MODE=offline or disabled is obeyed. `online` without credentials or network warns and goes offline."""
     name: str | None = None
-    """The run's name at W&B; its id in frame without it."""
+    """The run's name at W&B; without it WANDB_NAME, else the recipe's name and the end of the run's id."""
     group: str | None = None
-    """W&B group, to gather runs that belong together."""
-    job_type: str | None = "train"
-    """W&B job type, to tell the runs of a group apart."""
-    tags: tuple[str, ...] = ()
-    """W&B tags."""
+    """W&B group, to gather runs that belong together; without it WANDB_RUN_GROUP, else the name of the sweep, or what
+    the runs of one `--repeat` have in common."""
+    job_type: str | None = None
+    """W&B job type, to tell the runs of a group apart; without it WANDB_JOB_TYPE, else `train`."""
+    tags: tuple[str, ...] | None = None
+    """W&B tags; without them WANDB_TAGS, else dataset, model and the recipe's plugins."""
     notes: str | None = None
-    """Notes, shown with the run."""
+    """Notes, shown with the run; without them WANDB_NOTES."""
     table_images: int = Field(500, ge=0)
     """Images in the table of predictions at most, in the order that the analyzers show them; 0 leaves it out."""
     start_timeout_s: float = Field(30, gt=0, allow_inf_nan=False)
@@ -70,6 +70,7 @@ class Wandb(TrackerComponent):
     def build(self, run: TrainingRun) -> Tracker:
         _need_wandb()
         from .artifacts import read
+        from .naming import names, note_place
         from .session import environment, session_settings, set_up, start
         from .tracker import Bounds, WandbTracker
 
@@ -80,15 +81,13 @@ class Wandb(TrackerComponent):
         told = {
             "project": self.project,
             "entity": self.entity,
-            "run_name": self.name or run.run_id,
+            "run_name": self.name,
             "run_group": self.group,
             "run_job_type": self.job_type,
             "run_tags": self.tags,
             "run_notes": self.notes,
         }
         given = {
-            **hide_secrets(told),
-            "run_id": re.sub(r"[^A-Za-z0-9_-]+", "-", run.run_id),
             "git_commit": code.get("commit"),
             "root_dir": str(run.folder.absolute()),
             "init_timeout": self.start_timeout_s,
@@ -102,7 +101,10 @@ class Wandb(TrackerComponent):
 
         with environment(run.folder):
             base = set_up(self.step_timeout_s)
+            given |= hide_secrets(names(told, run, base))
             session = start(self.mode, base, session_settings(given, resumed=run.resumed), config, run.warn)
+            if not session.disabled:
+                note_place(run.folder, session)
         return WandbTracker(session, run, offline, config, secrets, bounds)
 
     def sync(self, folder: Path) -> str:
@@ -126,7 +128,7 @@ class Wandb(TrackerComponent):
         from .session import environment
 
         with environment(folders[0]):
-            return save(folders, self.project, self.entity, self.finish_timeout_s)
+            return save(folders, self.finish_timeout_s)
 
 
 def _need_wandb() -> None:

@@ -14,6 +14,8 @@ from wandb_workspaces.reports.v2 import interface as wr  # `v2` itself hides its
 
 from frame import RunFailed, UserError, hide_settings, known_secrets, shorten
 
+from .charts import CLASSES, own_curves
+from .naming import PROJECT, place
 from .session import has_credentials, within
 
 SEGMENT = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-(.+)")
@@ -45,25 +47,27 @@ def uploaded_id(folder: Path) -> str:
     return segments[max(segments)]
 
 
-def one_project(folders: Sequence[Path]) -> None:
-    """Raise UserError if the runs were logged to several projects: a report belongs to one."""
-    places = {}
+def one_project(folders: Sequence[Path]) -> tuple[str, str | None]:
+    """Return the project and entity that the runs were logged to. Raises UserError if there are several of them."""
+    places: dict[tuple[str, str | None], Path] = {}
     for folder in folders:
-        trackers = yaml.safe_load((folder / "recipe.resolved.yaml").read_text()).get("trackers", ())
-        places.update({(each["entity"], each["project"]): folder for each in trackers if each["use"] == "wandb"})
+        there = place(folder)
+        places[there.get("project", PROJECT), there.get("entity")] = folder
     if len(places) > 1:
-        where = ", ".join(f"{folder} in '{'/'.join(filter(None, place))}'" for place, folder in places.items())
+        named = {"/".join(filter(None, (entity, project))): folder for (project, entity), folder in places.items()}
+        where = ", ".join(f"{folder} in '{name}'" for name, folder in named.items())
         raise UserError(f"the runs are in several W&B projects, and a report is in one: {where}")
+    return next(iter(places))
 
 
-def save(folders: Sequence[Path], project: str, entity: str | None, timeout_s: float) -> str:
+def save(folders: Sequence[Path], timeout_s: float) -> str:
     """Save a report as a draft and return its URL.
 
     Raises UserError for runs that cannot be reported on and without credentials, RunFailed if W&B has not taken the
     report after `timeout_s` seconds: it takes a dozen requests, each of which may be tried again, hence the thread.
     """
     ids = [uploaded_id(folder) for folder in folders]
-    one_project(folders)
+    project, entity = one_project(folders)
     if not has_credentials(wandb.setup().settings.base_url):
         raise UserError("W&B has no credentials: set WANDB_API_KEY or run `wandb login`")
 
@@ -179,16 +183,23 @@ def _media(folders: Sequence[Path]) -> list[Any]:
     keys: dict[str, dict[str, None]] = {}
     titles = {}
     for folder in folders:
+        curves = own_curves(yaml.safe_load((folder / "recipe.resolved.yaml").read_text()))
         results = ((path.parent.name, _read(path)) for path in folder.glob("analysis/*/result.json"))
         for name, result in sorted(results, key=lambda found: found[1]["order"]):
-            figures = [Path(figure["file"]).stem for figure in result.get("figures", ())]
-            keys.setdefault(name, {}).update(dict.fromkeys(f"analysis/{name}/{figure}" for figure in figures))
+            sent = [each for each in result.get("figures", ()) if _is_picture(each, of_curves=name in curves)]
+            keys.setdefault(name, {}).update(dict.fromkeys(f"{name}/{Path(each['file']).stem}" for each in sent))
             titles[name] = result["title"]
     shown = [(titles[name], list(of)) for name, of in keys.items() if of]
     return [
         wr.MediaBrowser(title=title, media_keys=of, num_columns=2, layout=wr.Layout(y=12 * i, w=WIDTH, h=12))
         for i, (title, of) in enumerate(shown)
     ]
+
+
+def _is_picture(figure: Mapping[str, Any], *, of_curves: bool) -> bool:
+    """Whether the tracker sent a figure as a picture; `charts.is_picture` says the same of the figure itself."""
+    native = figure["kind"] == "matrix" and len(figure["classes"]) <= CLASSES
+    return not native and not (of_curves and figure["kind"] == "chart")
 
 
 def _grid(runset: wr.Runset, panels: list[Any]) -> wr.PanelGrid:

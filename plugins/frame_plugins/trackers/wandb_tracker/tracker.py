@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import wandb
 
-from frame import AnalyzerResult, LabelledImage, Table, TrainingRun
+from frame import AnalyzerResult, LabelledImage, Matrix, Table, TrainingRun
 
-from . import artifacts, media
+from . import artifacts, charts, media
 from .session import arrived_marker, environment, segments, tear_down, within
 
 EXIT_CODES = {"finished": 0, "interrupted": 255}  # 255: what wandb itself reports after Ctrl-C
@@ -44,7 +44,8 @@ class WandbTracker:
     ) -> None:  # fmt: skip
         self._session, self._run, self._offline, self._config, self._secrets = session, run, offline, config, secrets
         self._bounds = bounds
-        self._tables: dict[str, Table] = {}
+        self._own_curves = charts.own_curves(run.recipe)
+        self._late: dict[str, Table | Matrix] = {}
         self._images: dict[int, LabelledImage] = {}
         self._dataset_used = False
         self._api: wandb.Api | None = None
@@ -59,21 +60,23 @@ class WandbTracker:
         self._bounded("take a row", lambda: self._session.log(row))
 
     def log_result(self, name: str, result: AnalyzerResult) -> None:
-        """Log figures as `analysis/<name>/<figure>` at once; tables and images wait for the end.
+        """Log pictures as `<name>/<figure>` at once; tables, W&B's own charts and images wait for the end.
 
-        A table is an artifact, and an artifact that the server does not take is in no log of wandb's, unless the
-        session is offline: so they are logged when it is known which it is.
+        Curves of the metrics are W&B's own anyway. A table, a chart's too, is an artifact, and one that the server does
+        not take is in no log of wandb's, unless the session is offline: they are logged when it is known which it is.
         """
-        self._tables |= {f"analysis/{name}/{table.name}_table": table for table in result.tables}
+        self._late |= {f"{name}/{table.name}_table": table for table in result.tables}
+        self._late |= {f"{name}/{one.name}": one for one in result.figures if charts.is_native(one)}
         media.merge(result.images, self._images, self._bounds.table_images)
         folder = self._run.folder / "analysis" / name
         pictures = {
-            f"analysis/{name}/{figure.name}": media.image(figure, folder / f"{figure.name}.png")
+            f"{name}/{figure.name}": media.image(figure, folder / f"{figure.name}.png")
             for figure in result.figures
+            if charts.is_picture(figure, of_curves=name in self._own_curves)
         }
-        facts: dict[str, float | str] = {f"analysis/{name}/{key}": value for key, value in result.scalars.items()}
+        facts: dict[str, float | str] = {f"{name}/{key.replace(' ', '_')}": one for key, one in result.scalars.items()}
         if result.notes:  # what could not be shown, and why
-            facts[f"analysis/{name}/notes"] = " ".join(result.notes)
+            facts[f"{name}/notes"] = " ".join(result.notes)
 
         def send() -> None:
             shown = dict(self._session.summary)
@@ -132,15 +135,21 @@ class WandbTracker:
                 session.summary[key] = record[key]
         if not self._dataset_used:
             session.log_artifact(self._dataset())
-        tables = {key: media.table(table) for key, table in self._tables.items()}
-        if self._images:
-            tables[PREDICTIONS] = media.predictions(self._images)
-        if tables:
-            session.log(tables)
+        if late := dict(self._kept_for_the_end()):
+            session.log(late)
         if status == "finished":
             for model, aliases in artifacts.models(run.name, session.id, run.folder, run.epoch, record):
                 session.log_artifact(model, aliases=aliases)
         self._log_report(session)
+
+    def _kept_for_the_end(self) -> Iterator[tuple[str, Any]]:
+        """Yield tables and charts with their keys; made anew for each session that they are logged to."""
+        for key, one in self._late.items():
+            yield key, charts.matrix(one) if isinstance(one, Matrix) else media.table(one)
+        if self._images:
+            yield PREDICTIONS, media.predictions(self._images)
+        for name, chart in charts.curves(self._run.folder / "predictions.safetensors", self._run.data.classes):
+            yield f"{PREDICTIONS}/{name}", chart
 
     def _log_report(self, session: wandb.Run) -> None:
         page = self._run.folder / "report.html"
@@ -188,10 +197,9 @@ class WandbTracker:
 
 def define_metrics(session: wandb.Run) -> None:
     """Give the metrics their own x axes, and best and last to the summary."""
-    for name in ("train/*", "perf/*", "lr", "momentum"):
+    for name in ("train/loss_step", "train/acc_step", "train/grad_norm", "perf/*", "lr", "momentum"):
         session.define_metric(name, step_metric="trainer/step")
-    for split in ("val", "test"):
+    for split in ("train", "val", "test"):
         session.define_metric(f"{split}/*", step_metric="epoch")
-    for split, axis in (("train", "trainer/step"), ("val", "epoch"), ("test", "epoch")):
-        session.define_metric(f"{split}/acc", step_metric=axis, summary="max,last")
-        session.define_metric(f"{split}/loss", step_metric=axis, summary="min,last")
+        session.define_metric(f"{split}/acc", step_metric="epoch", summary="max,last")
+        session.define_metric(f"{split}/loss", step_metric="epoch", summary="min,last")

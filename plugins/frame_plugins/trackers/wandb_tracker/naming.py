@@ -1,0 +1,70 @@
+"""What a run is called at W&B: as the recipe says, else as WANDB_... variables say, else as frame does."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frame import TrainingRun
+
+if TYPE_CHECKING:
+    import wandb
+
+PROJECT, JOB_TYPE = "frame", "train"
+TAG_LENGTH = 64
+"""W&B refuses longer tags."""
+UNSAFE_ID = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def names(given: Mapping[str, Any], run: TrainingRun, base: wandb.Settings) -> dict[str, Any]:
+    """Return the settings of W&B that say which run this is.
+
+    given: the recipe's, None for what it leaves open. base: wandb's own, with what the environment says. A resumed run
+    stays where it was logged first.
+    """
+    before = place(run.folder) if run.resumed else {}
+    defaults = {
+        "project": before.get("project") or base.project or PROJECT,
+        "entity": before.get("entity") or base.entity,
+        "run_id": before.get("id") or _own_id(run, base.run_id) or UNSAFE_ID.sub("-", run.run_id),
+        "run_name": base.run_name or f"{run.name}-{run.run_id.rpartition('-')[2]}",
+        "run_group": base.run_group or run.group,
+        "run_job_type": base.run_job_type or JOB_TYPE,
+        "run_tags": base.run_tags or tags(run.recipe),
+        "run_notes": base.run_notes,
+    }
+    return defaults | {key: value for key, value in given.items() if value is not None}
+
+
+def tags(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a recipe's dataset, model and plugins."""
+    parts = [recipe.get(section, {}).get("use") for section in ("data", "model")]
+    plugins = [Path(plugin).stem for plugin in recipe.get("plugins", ())]
+    return tuple(dict.fromkeys(str(name)[:TAG_LENGTH] for name in [*parts, *plugins] if name))
+
+
+def place(folder: Path) -> dict[str, str]:
+    """Return where a run was logged, its W&B id, project and entity; nothing if it was not."""
+    file = _file(folder)
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def note_place(folder: Path, session: wandb.Run) -> None:
+    """Keep what `place` returns."""
+    there = {"id": session.id, "project": session.project, "entity": session.entity}
+    _file(folder).write_text(json.dumps({key: value for key, value in there.items() if value}))
+
+
+def _file(folder: Path) -> Path:
+    return folder / "wandb" / "place.json"
+
+
+def _own_id(run: TrainingRun, named: str | None) -> str | None:
+    """Return the id that WANDB_RUN_ID names: it is one run's, and would make one of a sweep or of repeats."""
+    if named and run.group:
+        run.warn(f"WANDB_RUN_ID={named} names one run, and this is one of several: it has an id of its own at W&B")
+        return None
+    return named
