@@ -20,7 +20,7 @@ WeightDecay: TypeAlias = Annotated[float, Field(ge=0)]
 class ParameterGroup(BaseModel):
     """What holds for the parameters whose names match a pattern."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     match: str
     """Pattern of their names, such as `"*.bias"` or `"*.norm?.*"`."""
