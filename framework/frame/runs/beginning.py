@@ -40,8 +40,11 @@ class Beginning:
     resumed: bool = False
 
 
-def make_visible(draft: RunDir, loaded: Loaded, parts: Parts, console: Console) -> RunDir:
-    """Write into a new run's folder all that a resume needs, give it its name, and return it."""
+def make_visible(draft: RunDir, loaded: Loaded, parts: Parts, console: Console, group: str | None) -> RunDir:
+    """Write into a new run's folder all that a resume needs, give it its name, and return it.
+
+    group: of the runs that it belongs to.
+    """
     recipe = parts.recipe
     draft.update_record(
         id=draft.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
@@ -49,6 +52,8 @@ def make_visible(draft: RunDir, loaded: Loaded, parts: Parts, console: Console) 
     )  # fmt: skip
     if name := launch_name():
         draft.update_record(launch=name)
+    if group:
+        draft.update_record(group=group)
     save_info(draft, parts.data.info)
     # Learning rates in it may still be `auto`: the run can be resumed from here on.
     keep_plugins(draft, recipe, console.warn)

@@ -59,9 +59,7 @@ def start(
     if not world.first:
         return run_to_end(loaded, parts, None, console)
     with drafted(place, recipe.name) as draft:
-        folder = make_visible(draft, loaded, parts, console)
-        if place.group:
-            folder.update_record(group=place.group)
+        folder = make_visible(draft, loaded, parts, console, place.group)
         return run_to_end(loaded, parts, Beginning(folder), console)
 
 
