@@ -73,17 +73,17 @@ def _portable(file: Path, recipes: Mapping[str, Path]) -> str:
 def _create(path: Path, text: str) -> None:
     """Write a new file. Raises UserError where there is one, or where it cannot be written; half of it never stays."""
     from ..errors import UserError
+    from ..rundir.files import writing
 
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("x", encoding="utf-8")
-    except OSError as error:
-        if path.exists() or path.is_symlink():
+        try:
+            file = path.open("x", encoding="utf-8")
+        except FileExistsError:
             raise UserError(f"{path} is there already and stays as it is; --to names another file") from None
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        with file:
-            file.write(text)
-    except OSError as error:
-        path.unlink()
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        try:
+            with file:
+                file.write(text)
+        except OSError:
+            path.unlink()
+            raise
