@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..api.text import table
 from .completion import complete_run
-from .text import echo, say, table, warn
+from .text import echo, say, warn
 
 if TYPE_CHECKING:
     from ..report.comparison import Comparison

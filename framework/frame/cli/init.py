@@ -64,7 +64,7 @@ def _portable(file: Path, recipes: Mapping[str, Path]) -> str:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
         if key.value == "extends" and "${" not in value.value:
-            parent = find_recipe(value.value, dict(recipes), file.parent).resolve()
+            parent = find_recipe(recipes, value.value, file.parent).resolve()
             names = [name for name, other in recipes.items() if other.resolve() == parent]
             return text[: value.start_mark.index] + (names[0] if names else str(parent)) + text[value.end_mark.index :]
     return text

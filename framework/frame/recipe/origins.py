@@ -67,8 +67,9 @@ def _is_one(key: Key, values: Any, source: Source) -> bool:
 
 def _place(key: Key, source: Source) -> Place | None:
     """Return where a value was written, None if it was not."""
+    values: Any = source.values
     try:
-        reduce(getitem, key, source.values)
+        reduce(getitem, key, values)
     except (KeyError, IndexError, TypeError):
         return None
     return source.place(key)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NotRequired
+from typing import Any, NotRequired
 
 from pydantic import ConfigDict, FiniteFloat
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
@@ -18,16 +18,8 @@ EPOCH = b'"kind": "epoch"'
 """What only an epoch's line has in it."""
 
 
-class Place(TypedDict):
-    """Where in the training a line belongs."""
-
-    kind: Literal["epoch", "step"]
-    epoch: int | float
-    step: int
-
-
 class Line(TypedDict):
-    """A line as it is read; the metrics are what it has beside this."""
+    """Where in the training a line belongs (`kind` is `epoch` or `step`); the metrics are what it has beside this."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
@@ -38,7 +30,7 @@ class Line(TypedDict):
     seconds: NotRequired[FiniteFloat]
 
 
-def append_line(path: Path, place: Place, values: Mapping[str, float] | None = None) -> None:
+def append_line(path: Path, place: Line, values: Mapping[str, float] | None = None) -> None:
     """Append a line; if it does not fit on the disk, none of it stays."""
     line = (to_json({**place, **(values or {})}) + "\n").encode()
     with open_to_append(path) as file:

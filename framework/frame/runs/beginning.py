@@ -44,7 +44,7 @@ def make_visible(draft: RunDir, loaded: Loaded, parts: Parts, console: Console) 
     """Write into a new run's folder all that a resume needs, give it its name, and return it."""
     recipe = parts.recipe
     draft.update_record(
-        id=draft.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
+        id=draft.run_id, name=recipe.name, state="running", started=now(), watched=recipe.data.watched,
         epochs=recipe.train.epochs, recipe=provenance(loaded.source, recipe),
     )  # fmt: skip
     if name := launch_name():
