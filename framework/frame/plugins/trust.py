@@ -28,11 +28,9 @@ MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 def run_around(file: Path) -> Path | None:
     """Return the run's folder that a file lies in, at any depth, itself or what it is a link to; None outside runs."""
-    for place in (file.parent.resolve(), file.resolve().parent):
-        for folder in (place, *place.parents):
-            if os.path.lexists(RunDir(folder).record):
-                return folder
-    return None
+    places = (file.parent.resolve(), file.resolve().parent)
+    around = (folder for place in places for folder in (place, *place.parents))
+    return next((folder for folder in around if os.path.lexists(RunDir(folder).record)), None)
 
 
 def remember(record: Mapping[str, Any]) -> None:

@@ -18,19 +18,24 @@ EPOCH = b'"kind": "epoch"'
 """What only an epoch's line has in it."""
 
 
-class Line(TypedDict):
-    """Where in the training a line belongs (`kind` is `epoch` or `step`); the metrics are what it has beside this."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+class Place(TypedDict):
+    """Where in the training a line belongs. kind: `epoch` or `step`."""
 
     kind: str
     epoch: int | float
     step: int
+
+
+class Line(Place):
+    """A line as it is read; the metrics are what it has beside this."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
     lr: NotRequired[float | None]
     seconds: NotRequired[FiniteFloat]
 
 
-def append_line(path: Path, place: Line, values: Mapping[str, float] | None = None) -> None:
+def append_line(path: Path, place: Place, values: Mapping[str, float] | None = None) -> None:
     """Append a line; if it does not fit on the disk, none of it stays."""
     line = (to_json({**place, **(values or {})}) + "\n").encode()
     with open_to_append(path) as file:

@@ -136,8 +136,7 @@ def load_sweep(recipe: str, file: Path, given: Sequence[str]) -> Sweep:
     given: overrides for every trial. Raises UserError with every problem found.
     """
     values, places, anchored, _ = read_yaml(file, "a sweep has method and space")
-    source = Source(file, values, places, anchored=anchored)
-    source.values = {"name": file.stem, **source.values}
+    source = Source(file, {"name": file.stem, **values}, places, anchored=anchored)
     settings, problems = validate(SweepSettings, source.values, (), source)
     space: dict[str, Dimension] = {}
     nodes = source.values.get("space")

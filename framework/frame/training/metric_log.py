@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..rundir.files import cut
-from ..rundir.history import Line, append_line
+from ..rundir.history import Place, append_line
 from .engine import Job
 from .session import Session
 
@@ -34,7 +34,7 @@ class MetricLog:
         metrics = {**metrics, "lr": job.meter.lr}
         if job.meter.momentum is not None:
             metrics["momentum"] = job.meter.momentum
-        place = Line(kind=kind, epoch=epoch, step=step)
+        place = Place(kind=kind, epoch=epoch, step=step)
         for path, values in zip(self._files, (metrics, timing), strict=True):
             append_line(path, place, values)
         performance = {f"perf/{name}": value for name, value in timing.items()}
