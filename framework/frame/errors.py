@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -75,12 +75,25 @@ class UserError(FrameError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raise UserError with all these problems, if there are any."""
+    if found := list(problems):
+        raise UserError(found)
+
+
 class RunFailed(FrameError):
     """A run that could not go on: a diverged loss, a full disk, a model that does not fit its data."""
 
 
 class ComponentFailed(RunFailed):
     """A component raised what was not meant for the user, the cause of this, or returned what it must not."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what it was made of (`raise ... from`), and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def lines_to(error: BaseException) -> list[Place]:
@@ -103,9 +116,6 @@ def nearest(word: str, choices: Iterable[str], likeness: float = 0.5) -> str | N
 def suggest(word: str, choices: Iterable[str], *, list_all: bool = True) -> str:
     """Return the end of an error message: `; did you mean 'widths'?`, or the list of what there is."""
     known = sorted(choices)
-    match = nearest(word, known)
-    if match:
+    if match := nearest(word, known):
         return f"; did you mean '{match}'?"
-    if known and list_all:
-        return f"; there is {', '.join(known)}"
-    return ""
+    return f"; there is {', '.join(known)}" if known and list_all else ""

@@ -50,7 +50,7 @@ class Component(BaseModel):
     def metric_fields(cls) -> list[str]:
         """Names of the settings that name a metric, or several."""
         return [
-            name for name, field in cls.model_fields.items() if METRIC in (*field.metadata, *_parts(field.annotation))
+            name for name, field in cls.model_fields.items() if METRIC in (*field.metadata, *parts(field.annotation))
         ]
 
     @classmethod
@@ -71,11 +71,11 @@ class Component(BaseModel):
         return ()
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
-    """Yield everything that a type is made of: `str` and METRIC in `MetricName | None`."""
+def parts(annotation: Any) -> Iterator[Any]:
+    """Yield a type and everything that it is made of: `str` and METRIC in `MetricName | None`."""
+    yield annotation
     for part in get_args(annotation):
-        yield part
-        yield from _parts(part)
+        yield from parts(part)
 
 
 class DatasetComponent(Component, ABC):

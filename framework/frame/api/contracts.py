@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 class Scheduler(Protocol):
     """A learning-rate schedule; every `torch.optim.lr_scheduler` is one."""
 
-    def step(self) -> None: ...
+    def step(self) -> None:
+        """Set what the next optimizer step takes; called after each step."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` goes on from: tensors and plain values, saved in every checkpoint."""
 
-    def load_state_dict(self, state_dict: dict[str, Any], /) -> None: ...
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Go on from a checkpoint."""
 
 
 class Callback:
@@ -47,12 +50,14 @@ class Callback:
     def on_epoch_end(self, metrics: Mapping[str, float]) -> None:
         """Runs after the epoch's evaluation and before its checkpoint. `metrics`: `train/loss`, `test/acc`, ..."""
 
-    def on_run_end(self) -> None: ...
+    def on_run_end(self) -> None:
+        """Runs once after the last epoch; not where the run is interrupted or fails."""
 
     def state_dict(self) -> dict[str, Any]:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned, where a run goes on."""
 
 
 class Tracker(Protocol):

@@ -25,9 +25,11 @@ Targets: TypeAlias = "npt.NDArray[np.int64]"
 class Images(Protocol):
     """Indexable images, each (H, W, C) uint8. A plain array (N, H, W, C) is one, and the fastest."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Return how many there are."""
 
-    def __getitem__(self, index: int, /) -> Any: ...
+    def __getitem__(self, index: int, /) -> Any:
+        """Return one, by its number."""
 
 
 def fixed(values: T) -> T:

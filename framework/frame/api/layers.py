@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .model_guard import untouched
+from .text import table
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,12 +56,9 @@ def layers_of(model: nn.Module, inputs: Tensor) -> list[Layer]:
 
 def layer_table(layers: Sequence[Layer]) -> str:
     """Return the layers and their sum as text."""
-    rows = [("layer", "type", "output (C, H, W)", "parameters")]
-    rows += [(each.name, each.kind, ", ".join(map(str, each.output)), f"{each.parameters:,}") for each in layers]
+    rows = [(each.name, each.kind, ", ".join(map(str, each.output)), f"{each.parameters:,}") for each in layers]
     rows.append(("Total params", "", "", f"{sum(each.parameters for each in layers):,}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
-    return "\n".join("  ".join(line).rstrip() for line in lines)
+    return "\n".join(table(("layer", "type", "output (C, H, W)", "parameters"), rows))
 
 
 def _own_parameters(model: nn.Module, called: set[int]) -> Counter[int]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from io import StringIO
 
@@ -16,6 +14,7 @@ from ..errors import FrameError, UserError
 from ..secrets import printable
 from .lazy import LazyGroup
 from .streams import open_streams
+from .strictness import strictness
 from .text import echo
 
 INTERRUPTED = 130
@@ -56,20 +55,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def cli(context: click.Context, *, strict_plugins: bool) -> None:
     """Train image classifiers from YAML recipes."""
     if strict_plugins:
-        context.with_resource(_strictness())
-
-
-@contextmanager
-def _strictness() -> Iterator[None]:
-    """Set the variable that stands for --strict-plugins: processes that a run starts have it too."""
-    before = os.environ.get("FRAME_STRICT_PLUGINS")
-    os.environ["FRAME_STRICT_PLUGINS"] = "1"
-    try:
-        yield
-    finally:
-        del os.environ["FRAME_STRICT_PLUGINS"]
-        if before is not None:
-            os.environ["FRAME_STRICT_PLUGINS"] = before
+        context.with_resource(strictness("1"))  # a variable: processes that a run starts have it too
 
 
 def _as_override(error: click.NoSuchOption) -> str | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..api.text import table
 from .completion import complete_run
-from .text import echo, say, table, warn
+from .text import echo, say, warn
 
 if TYPE_CHECKING:
     from ..report.comparison import Comparison
@@ -31,6 +32,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
     two sets of answers of each pair.
     """
     from ..report.comparison import compare as compare_runs
+    from ..rundir.files import write_text, writing
     from ..rundir.folder import open_run
     from ..rundir.jsonfile import to_json
 
@@ -38,23 +40,14 @@ def compare(runs: tuple[Path, ...], html: Path | None, *, as_json: bool) -> None
     for what in comparison.damaged:
         warn(f"left out: {what}")
     if html:
-        _write(html, comparison)
+        with writing(html):
+            write_text(html, comparison.page())
     if as_json:
         echo(to_json(comparison.values(), indent=2))
         return
     _show(comparison)
     if html:
         echo(f"\n{html}")
-
-
-def _write(path: Path, comparison: Comparison) -> None:
-    from ..errors import UserError
-    from ..rundir.files import write_text
-
-    try:
-        write_text(path, comparison.page())
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _show(comparison: Comparison) -> None:

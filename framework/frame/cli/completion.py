@@ -109,8 +109,7 @@ def complete_component(_context: click.Context, _parameter: click.Parameter, inc
     """KIND/NAME of every component."""
     from ..plugins.load import load_plugins
 
-    registries = load_plugins().registries
-    found = [(f"{one.kind}/{name}", summary(one[name])) for one in registries for name in one]
+    found = [(f"{one.kind}/{name}", summary(one[name])) for one in load_plugins().registries for name in one]
     return _starting(found, incomplete)
 
 

@@ -40,8 +40,7 @@ def explain(recipe: str, overrides: tuple[str, ...], *, as_json: bool, trust: bo
     if as_json:
         echo(json.dumps([_as_object(value) for value in values.values()], indent=1, ensure_ascii=False))
         return
-    for line in _lines(resolved(loaded.recipe), values, shutil.get_terminal_size().columns):
-        echo(line)
+    echo("\n".join(_lines(resolved(loaded.recipe), values, shutil.get_terminal_size().columns)))
 
 
 def _as_object(value: Value) -> dict[str, Any]:
@@ -73,11 +72,10 @@ def _lines(tree: dict[str, Any], values: Mapping[Any, Value], width: int) -> Ite
 def _short_names(sources: set[str]) -> dict[str, str]:
     """Return a short name for each file outside the current folder: its own, if no other has it."""
     files = [Path(source).name for source in sources]
-    names = {}
-    for source in sorted(sources):
-        name = Path(source).name
-        names[source] = name if Path(source).is_absolute() and files.count(name) == 1 else source
-    return names
+    return {
+        source: file.name if file.is_absolute() and files.count(file.name) == 1 else source
+        for source, file in ((source, Path(source)) for source in sorted(sources))
+    }
 
 
 def _label(value: Value, names: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ from typing import Literal
 from ..errors import UserError, expanded
 from ..rundir.cache import cache_root
 from ..runs.versions import installed
+from .strictness import strictness
 
 GIB = 2**30
 LITTLE_SPACE, NO_SPACE = 2 * GIB, GIB // 10
@@ -245,17 +246,14 @@ def _graphviz() -> Findings:
 
 
 def _plugins() -> Findings:
-    from ..plugins.load import STRICT_VARIABLE, load_plugins
+    from ..plugins.load import load_plugins
 
-    strict = os.environ.pop(STRICT_VARIABLE, None)
     try:
-        plugins = load_plugins()
+        with strictness("0"):
+            plugins = load_plugins()
     except UserError as error:
         yield Finding("plugins", "problem", str(error))
         return
-    finally:
-        if strict is not None:
-            os.environ[STRICT_VARIABLE] = strict
     for failure in plugins.errors:
         advice = f"install it anew, or turn it off: FRAME_DISABLE_PLUGINS={failure.plugin}"
         yield Finding("plugins", "problem", str(failure), advice)

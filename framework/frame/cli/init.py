@@ -64,7 +64,7 @@ def _portable(file: Path, recipes: Mapping[str, Path]) -> str:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
         if key.value == "extends" and "${" not in value.value:
-            parent = find_recipe(value.value, dict(recipes), file.parent).resolve()
+            parent = find_recipe(recipes, value.value, file.parent).resolve()
             names = [name for name, other in recipes.items() if other.resolve() == parent]
             return text[: value.start_mark.index] + (names[0] if names else str(parent)) + text[value.end_mark.index :]
     return text
@@ -73,17 +73,17 @@ def _portable(file: Path, recipes: Mapping[str, Path]) -> str:
 def _create(path: Path, text: str) -> None:
     """Write a new file. Raises UserError where there is one, or where it cannot be written; half of it never stays."""
     from ..errors import UserError
+    from ..rundir.files import writing
 
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("x", encoding="utf-8")
-    except OSError as error:
-        if path.exists() or path.is_symlink():
+        try:
+            file = path.open("x", encoding="utf-8")
+        except FileExistsError:
             raise UserError(f"{path} is there already and stays as it is; --to names another file") from None
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
-    try:
-        with file:
-            file.write(text)
-    except OSError as error:
-        path.unlink()
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        try:
+            with file:
+                file.write(text)
+        except OSError:
+            path.unlink()
+            raise

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..testing import Outcome
 
 CHECK_WIDTH = 44
+NONE = "no plugin but frame's own is installed; name one, or a file: frame plugin check ./my_plugin.py"
 COLORS = {"ok": "green", "failed": "red", "advice": "yellow", "skipped": "blue"}
 Components = dict[str, type[Any]]
 """`model/tiny` -> its class."""
@@ -36,8 +37,6 @@ class ImageShape(click.ParamType[tuple[int, int, int]]):
     name = "HxWxC"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int, int]:
-        if isinstance(value, tuple):
-            return value
         if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", value):
             self.fail(f"'{value}' is no shape of an image; write height, width and channels: 32x32x3", param, ctx)
         height, width, channels = map(int, value.split("x"))
@@ -59,7 +58,7 @@ def check(ctx: click.Context, name: str | None, image_shape: tuple[int, int, int
 
     components, broken = _found(name) if name else _installed(load_plugins())
     if not components and not broken:
-        echo(f"{name} offers no component" if name else _none())
+        echo(f"{name} offers no component" if name else NONE)
         return
     results: Counter[str] = Counter()
     width = max(len(label) for label in [*components, *broken])
@@ -174,7 +173,3 @@ def _is_module(name: str) -> bool:
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}" + "s" * (count != 1)
-
-
-def _none() -> str:
-    return "no plugin but frame's own is installed; name one, or a file: frame plugin check ./my_plugin.py"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,9 @@ from .text import echo, say
 if TYPE_CHECKING:
     from ..plugins.load import Plugins
     from ..plugins.offers import Offer
+
+WHERE = attrgetter("origin", "plugin")
+"""Of offers: they are listed by what brings them."""
 
 
 @click.command("list", short_help="List the installed plugins and what each provides.")
@@ -28,7 +32,7 @@ def list_plugins(*, as_json: bool) -> None:
     if as_json:
         echo(json.dumps(_values(plugins), indent=2))
         return
-    for origin, offers in groupby(sorted(plugins.offers, key=_where), key=lambda offer: offer.origin):
+    for origin, offers in groupby(sorted(plugins.offers, key=WHERE), attrgetter("origin")):
         echo(origin, bold=True)
         for offer in offers:
             _show(plugins, offer)
@@ -41,10 +45,6 @@ def list_plugins(*, as_json: bool) -> None:
         say(f"{error.plugin} of {error.origin} ({error.entry_point})", "  ")
         say(error.cause, "      ")
         echo(error.traceback, err=True)
-
-
-def _where(offer: Offer) -> tuple[str, str]:
-    return offer.origin, offer.plugin
 
 
 def _show(plugins: Plugins, offer: Offer) -> None:
@@ -80,7 +80,7 @@ def _values(plugins: Plugins) -> dict[str, Any]:
             "components": _components(plugins, offer),
             "recipes": [file.stem for file in offer.recipe_files()],
         }
-        for offer in sorted(plugins.offers, key=_where)
+        for offer in sorted(plugins.offers, key=WHERE)
     ]
     failed = [
         {

@@ -12,8 +12,6 @@ from .completion import complete_component, complete_kind
 from .text import echo, say, say_paragraphs, summary, width
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-
     from ..plugins.registry import Registered
 
 WORDS = {"array": "list", "object": "section", "boolean": "true or false", "string": "text", "null": "nothing"}
@@ -84,23 +82,21 @@ def show(component: str) -> None:
 
 
 def _show_settings(component: type[Any]) -> None:
+    from pydantic_core import to_jsonable_python
+
     from ..recipe.field_docs import field_docs
 
     docs = field_docs(component)
     schema = component.model_json_schema()
     for name, setting in component.model_fields.items():
-        default = "(required)" if setting.is_required() else f"= {_default(setting)}"
+        default = "(required)"
+        if not setting.is_required():
+            default = f"= {json.dumps(to_jsonable_python(setting.get_default(call_default_factory=True)))}"
         say(f"{name}: {_type(schema['properties'][name], schema.get('$defs', {}))} {default}", "  ", "      ")
         if name in docs:
             say(docs[name], "      ")
     if component.model_fields:
         echo()
-
-
-def _default(setting: FieldInfo) -> str:
-    from pydantic_core import to_jsonable_python
-
-    return json.dumps(to_jsonable_python(setting.get_default(call_default_factory=True)))
 
 
 def _place(entry: Registered) -> str:

@@ -11,12 +11,10 @@ from pydantic import BaseModel
 
 from ..api.kinds import Section, sections
 from ..errors import UserError
-from ..plugins.load import Plugins
 from ..plugins.registry import Registry
 from ..recipe.field_docs import field_docs
 from ..recipe.load import read_recipe
 from ..recipe.settings import DataSettings, RecipeSettings
-from ..recipe.source import Source
 from ..recipe.yaml_text import dotted
 from .text import summary
 
@@ -35,7 +33,10 @@ def settings(recipe: str, overrides: Sequence[str]) -> list[Setting]:
 
     The plugins that the recipe names are imported, as by every command that is given the recipe.
     """
-    source, plugins = _load(recipe, overrides)
+    try:
+        source, plugins = read_recipe(recipe, overrides)
+    except UserError:  # what stands on the line so far may be wrong
+        source, plugins = read_recipe(recipe)
     named = {section.name for section in sections()}
     found = [setting for setting in _of_model(RecipeSettings, "") if setting.key not in named]
     found += _of_model(DataSettings, "data.")
@@ -50,14 +51,6 @@ def explained(known: Sequence[Setting]) -> Iterator[tuple[str, str]]:
     docs = {owner: field_docs(owner) if owner else {} for owner in {setting.owner for setting in known}}
     for setting in known:
         yield setting.key, docs[setting.owner].get(setting.key.rpartition(".")[2], "")
-
-
-def _load(recipe: str, overrides: Sequence[str]) -> tuple[Source, Plugins]:
-    try:
-        source, plugins = read_recipe(recipe, overrides)
-    except UserError:  # what stands on the line so far may be wrong
-        source, plugins = read_recipe(recipe)
-    return source, plugins
 
 
 def _of_model(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
@@ -95,16 +88,11 @@ def _choices(annotation: Any) -> dict[str, str]:
 
 def _of_section(registry: Registry, section: Section, values: Any) -> Iterator[Setting]:
     """Yield the settings of the components that a section names, and for a list `use` of one more."""
+    names = {name: summary(registry[name]) for name in registry}
     nodes = list(section.nodes(values))
     if section.many:
         nodes.append(((*section.key, len(nodes)), None))
     for key, node in nodes:
-        yield from _of_component(registry, dotted(key), node)
-
-
-def _of_component(registry: Registry, section: str, node: Any) -> Iterator[Setting]:
-    names = {name: summary(registry[name]) for name in registry}
-    yield Setting(f"{section}.use", None, names)
-    use = node.get("use") if isinstance(node, dict) else None
-    if isinstance(use, str) and use in registry:
-        yield from _of_model(registry[use], f"{section}.")
+        yield Setting(f"{dotted(key)}.use", None, names)
+        if component := registry.named(node):
+            yield from _of_model(component, f"{dotted(key)}.")

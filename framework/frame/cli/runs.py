@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..api.text import table
 from ..errors import UserError, shown
 from .completion import complete_run
-from .text import echo, table, warn
+from .text import echo, warn
 
 if TYPE_CHECKING:
     from ..rundir.inventory import Entry
@@ -56,8 +57,7 @@ def list_command(folder: Path, *, as_json: bool) -> None:
     if not entries:
         echo(f"no runs below {folder}")
         return
-    for line in table(COLUMNS, [_row(entry) for entry in entries], right=range(3, len(COLUMNS))):
-        echo(line)
+    echo("\n".join(table(COLUMNS, [_row(entry) for entry in entries], right=range(3, len(COLUMNS)))))
     for entry in entries:
         if entry.problem:
             warn(entry.problem)

@@ -37,11 +37,8 @@ def schema_text() -> str:
 
 def write_file(path: Path, text: str) -> None:
     """Write a file whole or not at all, making the folders above it. Raises UserError where that is impossible."""
-    from ..errors import UserError
-    from ..rundir.files import write_text
+    from ..rundir.files import write_text, writing
 
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error

@@ -20,7 +20,7 @@ def sync(runs: tuple[Path, ...], *, trust: bool) -> None:
 
     A run that fails does not keep the others back; the exit code is 1 if something is missing anywhere.
     """
-    from ..errors import RunFailed, UserError
+    from ..errors import RunFailed, UserError, refuse
 
     failed: list[RunFailed] = []
     wrong: list[UserError] = []
@@ -34,8 +34,7 @@ def sync(runs: tuple[Path, ...], *, trust: bool) -> None:
             wrong.append(error)
     if failed:
         raise RunFailed("\n".join(str(error) for error in [*failed, *wrong]))
-    if wrong:
-        raise UserError([problem for error in wrong for problem in error.problems])
+    refuse(problem for error in wrong for problem in error.problems)
 
 
 def _sync(run: Path, *, trust: bool) -> list[str]:

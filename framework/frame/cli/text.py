@@ -6,7 +6,6 @@ import inspect
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Sequence
 from typing import Any
 
 import click
@@ -41,8 +40,7 @@ def summary(component: type) -> str:
 def say(text: str, first: str = "", rest: str | None = None) -> None:
     """Print a paragraph, its first line indented by `first` and those that follow by `rest` (if not given: alike)."""
     text, rest = hide_secrets(text), first if rest is None else rest  # a secret may be wrapped
-    columns = width()
-    if columns:
+    if columns := width():
         text = textwrap.fill(
             text,
             columns,
@@ -59,23 +57,9 @@ def say(text: str, first: str = "", rest: str | None = None) -> None:
 def say_paragraphs(text: str) -> None:
     """Print a docstring: paragraphs that are too wide for the terminal are wrapped anew."""
     columns = width()
-    paragraphs = text.split("\n\n")
-    for paragraph in paragraphs:
+    for paragraph in text.split("\n\n"):
         if columns and max(map(len, paragraph.splitlines()), default=0) > columns:
             say(" ".join(paragraph.split()))
         else:
             echo(paragraph)
         echo()
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """Return a table's lines, the columns of `right` flush right, two spaces between columns."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    cells = [
-        [
-            cell.rjust(width) if place in right else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        for row in (header, *rows)
-    ]
-    return ["  ".join(row).rstrip() for row in cells]

@@ -13,7 +13,6 @@ def keep_freed_memory() -> None:
     Activations of more than 32 MiB go back and forth at each step without it: a quarter of the CPU time of
     the S10 network. What a process holds at most grows by a tenth. Nothing happens where the library is another one.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(M_MMAP_MAX, 0)

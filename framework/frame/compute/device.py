@@ -35,9 +35,7 @@ class Backend:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context of a forward pass."""
-        if self.amp_dtype is None:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.amp_dtype)
+        return torch.autocast(self.device.type, self.amp_dtype) if self.amp_dtype else nullcontext()
 
     def place(self, module: nn.Module) -> nn.Module:
         """Move a module to the device, in the chosen memory order."""

@@ -22,7 +22,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from ..errors import FrameError, RunFailed, UserError
+from ..errors import FrameError, RunFailed, UserError, causes
 from .interrupts import Interrupted
 from .relaunch import meet
 
@@ -215,16 +215,12 @@ def synchronized(model: nn.Module, world: World, device: torch.device) -> nn.Mod
 
 def no_sync(network: nn.Module, when: bool) -> AbstractContextManager[None]:
     """Return the context of a forward pass; `when`: its gradients stay here, until those of a later batch join them."""
-    if when and isinstance(network, DistributedDataParallel):
-        return network.no_sync()
-    return nullcontext()
+    return network.no_sync() if when and isinstance(network, DistributedDataParallel) else nullcontext()
 
 
 def peer_lost(error: BaseException) -> bool:
     """Whether an error only says that another process is gone."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, dist.DistError) or (isinstance(cause, RuntimeError) and LOST.search(str(cause))):
-            return True
-        cause = cause.__cause__
-    return False
+    return any(
+        isinstance(cause, dist.DistError) or (isinstance(cause, RuntimeError) and LOST.search(str(cause)))
+        for cause in causes(error)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..api.data import DataSplits, Split, without_images
-from ..errors import Problem, UserError
+from ..errors import Problem, UserError, refuse
 
 NAMED = 5
 """Images or classes that a message names; of more there is a count."""
@@ -30,8 +30,7 @@ def check_as_promised(data: DataSplits, use: str) -> None:
             problems.append(f"its {part} part has {images} images and {len(split)} targets: it needs one an image")
         if sources and sources != images:
             problems.append(f"its {part} part has {images} images and {sources} sources: it needs as many, or none")
-    if problems:
-        raise UserError([Problem(f"data: '{use}': {text}") for text in problems])
+    refuse(Problem(f"data: '{use}': {text}") for text in problems)
 
 
 def refuse_unread(data: DataSplits, *, skip: bool) -> None:
@@ -48,8 +47,7 @@ def refuse_unread(data: DataSplits, *, skip: bool) -> None:
         problems += [split.unread[number] for number in sorted(split.unread)[:NAMED]]
         if count > NAMED:
             problems.append(f"and {count - NAMED:,} more")
-    if problems:
-        raise UserError([Problem(text, "data") for text in problems])
+    refuse(Problem(text, "data") for text in problems)
 
 
 def lacking(data: DataSplits) -> Iterator[str]:

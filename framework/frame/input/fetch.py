@@ -18,6 +18,8 @@ from ..compute.randomness import Indices, sample_rng
 from ..errors import FrameError, RunFailed, lines_to
 
 SampleFunction = Callable[[Any, np.random.Generator], np.ndarray]
+Request = tuple[int, Indices]
+"""An epoch, and the numbers of a batch's images."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,15 @@ def without_unread(indices: Indices, unread: Mapping[int, str]) -> tuple[Indices
 
 
 class Fetch:
-    """The images of one split in one epoch. Indexed by the numbers of a batch's images."""
+    """The images of one split. Indexed by an epoch and the numbers of a batch's images."""
 
-    def __init__(self, split: Split, transforms: Sequence[SampleFunction], seed: int, epoch: int) -> None:
-        self.split, self.transforms, self.seed, self.epoch = split, transforms, seed, epoch
+    def __init__(self, split: Split, transforms: Sequence[SampleFunction], seed: int) -> None:
+        self.split, self.transforms, self.seed = split, transforms, seed
 
-    def __getitem__(self, indices: Indices) -> Fetched | Exception:
+    def __getitem__(self, request: Request) -> Fetched | Exception:
         """Return the images, or what the transforms raised, as an exception that can be sent from a worker."""
         try:
-            return self.read(indices)
+            return self.read(*request)
         except MemoryError as error:
             return MemoryError(str(error))
         except FrameError as error:
@@ -71,7 +73,7 @@ class Fetch:
         except Exception as error:
             return RunFailed(f"making a batch of the images failed: {_named(error)} ({lines_to(error)[-1]})")
 
-    def read(self, indices: Indices) -> Fetched:
+    def read(self, epoch: int, indices: Indices) -> Fetched:
         """Return the images. Raises whatever a transform raises; an image that cannot be read is left out."""
         if not self.transforms and isinstance(self.split.images, np.ndarray):
             left, lost = without_unread(indices, self.split.unread)
@@ -85,15 +87,15 @@ class Fetch:
             except Exception as error:  # whatever a dataset's decoder raises
                 unread.append(Unread(index, self._name(index, error)))
                 continue
-            images.append(self._transformed(image, index))
+            images.append(self._transformed(image, epoch, index))
             read.append(index)
         left = np.asarray(read, dtype=np.int64)
         return Fetched(np.stack(images) if images else np.empty(0), self.split.targets[left], left, tuple(unread))
 
-    def _transformed(self, image: Any, index: int) -> np.ndarray:
+    def _transformed(self, image: Any, epoch: int, index: int) -> np.ndarray:
         if self.transforms:
             image = np.array(image)  # a transform may write into it, and it may be a view of the split
-            rng = sample_rng(self.seed, self.epoch, index)
+            rng = sample_rng(self.seed, epoch, index)
             for transform in self.transforms:
                 image = transform(image, rng)
         return image

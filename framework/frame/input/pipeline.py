@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
 from typing import Literal
 
@@ -114,12 +114,12 @@ class Pipeline:
         """Return the first `count` images as the model is given them; of a split that skips, the first to be read."""
         numbers: Iterable[int] = range(min(count, len(self.split)))
         if self.skip:
-            read = (number for number in range(len(self.split)) if not self._fetch(0).read(np.array([number])).unread)
+            read = (number for number in range(len(self.split)) if not self._fetch.read(0, np.array([number])).unread)
             numbers = list(islice(read, count)) or numbers
         return self.inputs(list(numbers))
 
     def _transformed(self, indices: Indices, epoch: int, *, skip: bool = False) -> tuple[Tensor, Tensor]:
-        fetched = self._fetch(epoch).read(indices)
+        fetched = self._fetch.read(epoch, indices)
         _check(fetched, skip=skip)
         return self._on_device(fetched, epoch, 0)
 
@@ -139,8 +139,9 @@ class Pipeline:
     def _fetched(self, epoch: int, parts: list[Indices]) -> Iterable[Fetched | Exception]:
         if self.workers and not self.gathers:
             return self._processes.read(epoch, parts)
-        source = self.resident or self._fetch(epoch)
-        return (source[indices] for indices in parts)
+        if resident := self.resident:
+            return (resident[indices] for indices in parts)
+        return (self._fetch[epoch, indices] for indices in parts)
 
     @property
     def gathers(self) -> bool:
@@ -155,8 +156,8 @@ class Pipeline:
         )
 
     @cached_property
-    def _fetch(self) -> Callable[[int], Fetch]:
-        return partial(Fetch, self.split, self.sample_transforms, self.seed)
+    def _fetch(self) -> Fetch:
+        return Fetch(self.split, self.sample_transforms, self.seed)
 
     @cached_property
     def _processes(self) -> Workers:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
 from ..compute.randomness import Indices
-from .fetch import Fetch, Fetched
-
-Request = tuple[int, Indices]  # epoch, numbers of the images
+from .fetch import Fetch, Fetched, Request
 
 
 class Workers:
     """`count` processes, started at the first batch. pinned: hand batches over in pinned memory."""
 
-    def __init__(self, fetch: Callable[[int], Fetch], count: int, *, pinned: bool) -> None:
+    def __init__(self, fetch: Fetch, count: int, *, pinned: bool) -> None:
         self._requests: list[Request] = []
         self._loader: DataLoader[Any] = DataLoader(
-            _AnyEpoch(fetch),  # type: ignore[arg-type]  # any object with __getitem__ serves
+            fetch,  # type: ignore[arg-type]  # any object with __getitem__ serves
             sampler=self._requests,
             batch_size=None,
             num_workers=count,
@@ -36,17 +34,6 @@ class Workers:
         """Yield the batches of these images, in order. What an earlier call has not yielded yet is dropped."""
         self._requests[:] = [(epoch, indices) for indices in parts]
         return iter(self._loader)
-
-
-class _AnyEpoch:
-    """What a worker holds: the images of every epoch. fetch: epoch -> its images."""
-
-    def __init__(self, fetch: Callable[[int], Fetch]) -> None:
-        self.fetch = fetch
-
-    def __getitem__(self, request: Request) -> Fetched | Exception:
-        epoch, indices = request
-        return self.fetch(epoch)[indices]
 
 
 def _as_it_is(batch: Fetched | Exception) -> Fetched | Exception:

@@ -129,6 +129,5 @@ def is_plugin_file(module: ModuleType) -> bool:
 
 def _spec(name: str, file: PluginFile) -> ModuleSpec:
     spec = importlib.util.spec_from_file_location(name, file.path, loader=_AsRead(name, file))
-    if spec is None:
-        raise ImportError(f"{file.path} is not a Python module")
+    assert spec is not None  # the loader is given, and is not looked for
     return spec

@@ -12,19 +12,18 @@ import linecache
 import os
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import Distribution, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pluggy
 from pluggy import HookimplOpts
 
 from ..api import hookspecs
-from ..errors import Place, Problem, UserError, expanded, lines_to, suggest
+from ..errors import Place, Problem, UserError, expanded, lines_to, refuse, suggest
 from .files import PluginFile, import_plugin, read_plugin
 from .offers import BadOffer, Offer, api_fault, ask
 from .registry import Registries, clash
@@ -92,14 +91,11 @@ class Plugins:
         for name, component in offer.components.items():
             self.registries.of(component).add(name, component, offer.origin, offer.plugin)
         for file in offer.recipe_files():
-            if first := self._who_offers(file.stem):
+            if known := self.recipes.get(file.stem):
+                first = next(one for one in self.offers if one.recipes == known.parent)
                 raise clash(f"recipe '{file.stem}'", (first.plugin, first.origin), (offer.plugin, offer.origin))
             self.recipes[file.stem] = file
         self.offers.append(offer)
-
-    def _who_offers(self, recipe: str) -> Offer | None:
-        file = self.recipes.get(recipe)
-        return next((offer for offer in self.offers if file and offer.recipes == file.parent), None)
 
 
 class _Manager(pluggy.PluginManager):
@@ -126,15 +122,15 @@ def load_plugins(named: Sequence[PluginRef] = (), *, trust: bool = False) -> Plu
         if entry.name in disabled:
             plugins.disabled.append(entry.name)
             continue
-        origin = _origin(entry)
+        origin = _name_and_version(entry.dist) if entry.dist else entry.value
         try:
             offer = ask(entry.load(), entry.name, origin, manager, entry.value)
         except (Exception, SystemExit) as error:  # whatever a stranger's plugin raises, the rest goes on
             plugins.errors.append(LoadError(entry.name, origin, _cause(error), traceback.format_exc(), entry.value))
         else:
             plugins.add(offer)
-    if plugins.errors and os.environ.get(STRICT_VARIABLE, "0") not in ("", "0"):
-        raise UserError([Problem(str(error)) for error in plugins.errors])
+    if os.environ.get(STRICT_VARIABLE, "0") not in ("", "0"):
+        refuse(Problem(str(error)) for error in plugins.errors)
     problems: list[Problem] = []
     for ref in named:
         if ref.name in disabled:
@@ -144,8 +140,7 @@ def load_plugins(named: Sequence[PluginRef] = (), *, trust: bool = False) -> Plu
             plugins.named += (_add_named(ref, manager, plugins, trust=trust or not ref.run),)
         except UserError as error:
             problems += error.problems
-    if problems:
-        raise UserError(problems)
+    refuse(problems)
     return plugins
 
 
@@ -153,7 +148,7 @@ def _add_named(ref: PluginRef, manager: pluggy.PluginManager, plugins: Plugins, 
     """Load what a recipe names, and return it with what was imported. Raises UserError."""
     try:
         ref = replace(ref, files=tuple(_read(ref, trust=trust)))
-        module = _import(ref)
+        module = import_plugin(ref.files) if ref.files else importlib.import_module(ref.name)
         if manager.is_registered(module):
             return ref
         offer = ask(module, ref.name, str(ref.file or ref.name), manager)
@@ -187,14 +182,6 @@ def _read(ref: PluginRef, *, trust: bool) -> Iterator[PluginFile]:
         yield file
 
 
-def _import(ref: PluginRef) -> ModuleType:
-    return import_plugin(ref.files) if ref.files else importlib.import_module(ref.name)
-
-
-def _origin(entry: EntryPoint) -> str:
-    return _name_and_version(entry.dist) if entry.dist else entry.value
-
-
 @cache  # the metadata is read from the disk each time it is asked for
 def _name_and_version(distribution: Distribution) -> str:
     metadata = distribution.metadata
@@ -219,7 +206,7 @@ def _written_api(file: str) -> int | None:
     return next((int(line[1]) for line in lines if line), None)
 
 
-def find_recipe(name: str, recipes: dict[str, Path], base: Path = Path()) -> Path:
+def find_recipe(recipes: Mapping[str, Path], name: str, base: Path = Path()) -> Path:
     """Return the file of a recipe given by path (from the folder `base`) or by the name of a shipped one."""
     path = base / expanded(name)
     try:

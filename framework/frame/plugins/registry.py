@@ -64,6 +64,11 @@ class Registry:
             raise clash(f"{self.kind} '{name}'", (other.plugin, other.origin), (plugin, origin))
         self.entries[name] = Registered(component, origin, plugin)
 
+    def named(self, node: Any) -> type[Any] | None:
+        """Return the component that a section of a recipe's values names, None where it names none of these."""
+        use = node.get("use") if isinstance(node, dict) else None
+        return self[use] if isinstance(use, str) and use in self else None
+
     def __getitem__(self, name: str) -> type[Any]:
         return self.entries[name].component
 

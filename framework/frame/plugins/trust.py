@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..rundir.cache import home_folder
 from ..rundir.folder import RunDir
-from ..rundir.jsonfile import read_bytes
+from ..rundir.jsonfile import read_json
 
 COVERED = ("id", "plugin_files", "plugin_modules")
 """Of run.json. With the id it is the run that is known, not its code alone: a module's name says nothing of that."""
@@ -27,11 +28,9 @@ MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 def run_around(file: Path) -> Path | None:
     """Return the run's folder that a file lies in, at any depth, itself or what it is a link to; None outside runs."""
-    for place in (file.parent.resolve(), file.resolve().parent):
-        for folder in (place, *place.parents):
-            if os.path.lexists(RunDir(folder).record):
-                return folder
-    return None
+    places = (file.parent.resolve(), file.resolve().parent)
+    around = (folder for place in places for folder in (place, *place.parents))
+    return next((folder for folder in around if os.path.lexists(RunDir(folder).record)), None)
 
 
 def remember(record: Mapping[str, Any]) -> None:
@@ -81,10 +80,9 @@ def _change(run: Path, file: Path, found: str, recorded: Any) -> str:
 
 def _record(run: Path) -> dict[str, Any]:
     try:
-        record = json.loads(read_bytes(RunDir(run).record))
-    except (UserError, ValueError, RecursionError):  # whatever a stranger's file holds
+        return dict(read_json(RunDir(run).record, dict[str, Any]))
+    except UserError:  # whatever a stranger's file holds
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _line(record: Mapping[str, Any]) -> str:
@@ -102,9 +100,4 @@ def _machine() -> str:
 
 def _list_file() -> Path:
     """Return the user's list. Raises OSError where the user has no home."""
-    given = Path(os.environ.get("XDG_STATE_HOME", ""))
-    try:
-        state = given if given.is_absolute() else Path.home() / ".local" / "state"
-    except RuntimeError as error:
-        raise OSError(str(error)) from error
-    return state / "frame" / "plugins"
+    return home_folder("XDG_STATE_HOME", ".local/state") / "frame" / "plugins"

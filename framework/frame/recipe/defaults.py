@@ -23,9 +23,8 @@ def defaults_of(values: dict[str, Any], plugins: Plugins, path: Path) -> dict[Ke
     for registry in plugins.registries:
         for section in registry.sections:
             for key, node in section.nodes(values):
-                use = node.get("use") if isinstance(node, dict) else None
-                if isinstance(use, str) and use in registry:
-                    found |= _of_model(registry[use], key)
+                if component := registry.named(node):
+                    found |= _of_model(component, key)
     return found
 
 

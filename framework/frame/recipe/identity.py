@@ -8,7 +8,7 @@ from typing import Any
 
 from ..api.data import DataSplits
 from ..api.kinds import sections
-from ..errors import Problem, UserError
+from ..errors import Problem, refuse
 from ..nested import Key, leaves, name_at
 from ..secrets import fingerprint, hide_settings
 from .recipe import Recipe
@@ -44,8 +44,7 @@ def check_same_run(saved: Mapping[str, Any], recipe: Recipe, source: Source, dat
     if saved["data"] != data.checksum:
         message = f"the data is not what the run began with: its checksum was {saved['data'] or 'not known'}"
         problems.append(Problem(f"{message} and is now {data.checksum or 'not known'}", "data"))
-    if problems:
-        raise UserError(problems)
+    refuse(problems)
 
 
 def _bound(recipe: Recipe) -> dict[Key, Any]:

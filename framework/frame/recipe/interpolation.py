@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import getitem
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -44,23 +46,19 @@ PLAIN = re.compile(rf"(?<!\\)((?:\\\\)*)\$\{{\s*(\.*{PART}(?:\.{PART}|\[{PART}\]
 """An interpolation of one key, `${train.epochs}`, with the backslashes before it (an odd number would escape it)."""
 
 
+@dataclass(eq=False)
 class DeadEnds(Exception):
     """Interpolations that lead nowhere, by their keys, each with the reason."""
 
-    def __init__(self, messages: Mapping[Key, str]) -> None:
-        self.messages = messages
-        super().__init__(messages)
+    messages: Mapping[Key, str]
 
 
-def no_defaults(_written: dict[str, Any]) -> Mapping[Key, Any]:
-    """Return no defaults: what is not written is nowhere."""
-    return {}
-
-
-def interpolate(values: dict[str, Any], defaults: Defaults) -> tuple[dict[str, Any], dict[Key, tuple[Key, ...]]]:
+def interpolate(
+    values: dict[str, Any], defaults: Defaults | None = None
+) -> tuple[dict[str, Any], dict[Key, tuple[Key, ...]]]:
     """Return the values with every `${...}` resolved, and which of them took the defaults of which settings.
 
-    Raises DeadEnds with all that lead nowhere.
+    defaults: if not given, what is not written is nowhere. Raises DeadEnds with all that lead nowhere.
     """
     shelf = DEFAULTS
     while shelf in values:
@@ -71,14 +69,14 @@ def interpolate(values: dict[str, Any], defaults: Defaults) -> tuple[dict[str, A
     reached: dict[Key, tuple[Key, ...]] = {}
     if left:
         written = links.written()
-        known = defaults(written)
+        known = defaults(written) if defaults else {}
         for key in left:
             if key[-1] != "use":
                 reached[key] = _lead_to_defaults(links, key, written, known, shelf)
         left = links.follow(left)
     if messages := links.messages(left, known):
         raise DeadEnds(messages)
-    result = links.resolved()
+    result: Any = OmegaConf.to_container(links.config, resolve=True)
     del result[shelf]
     return result, {key: settings for key, settings in reached.items() if settings}
 
@@ -120,10 +118,8 @@ class _Links:
     def follow(self, left: list[Key]) -> list[Key]:
         """Resolve what can be; return the keys of what leads nowhere. Raises DeadEnds for what leads too far."""
         for _ in range(MAX_LINKS):
-            before, left = left[::-1], []
-            for key in before:
-                if not self._resolve(key):
-                    left.append(key)
+            before = left[::-1]
+            left = [key for key in before if not self._resolve(key)]
             if len(left) in (0, len(before)):
                 return left
         raise DeadEnds(dict.fromkeys(left, f"cannot be resolved: {TOO_FAR}"))
@@ -151,9 +147,6 @@ class _Links:
         """Return the values; what leads nowhere yet is still an interpolation."""
         return OmegaConf.to_container(self.config)  # type: ignore[return-value]
 
-    def resolved(self) -> dict[str, Any]:
-        return OmegaConf.to_container(self.config, resolve=True)  # type: ignore[return-value]
-
     def messages(self, left: Iterable[Key], known: Mapping[Key, Any]) -> dict[Key, str]:
         """Say of each of these where it leads instead of to a value."""
         found = {}
@@ -171,17 +164,12 @@ class _Links:
 
     def _read(self, key: Key) -> Any:
         """Return the plain value at `key`, interpolations in it resolved."""
-        node = self.config
-        for part in key:
-            node = node[part]
+        node = reduce(getitem, key, self.config)
         # A section may hold the interpolation that led to it: this finds out.
         return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
     def _put(self, key: Key, value: Any) -> None:
-        node = self.config
-        for part in key[:-1]:
-            node = node[part]
-        node[key[-1]] = value
+        reduce(getitem, key[:-1], self.config)[key[-1]] = value
 
 
 def _absolute(name: str, key: Key) -> Key:

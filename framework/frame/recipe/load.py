@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from ..api.components import BatchTransform, LearningRate
@@ -21,7 +21,7 @@ from ..secrets import hide_secrets
 from .defaults import default_name, defaults_of
 from .recipe import Named, Recipe, unique_names
 from .settings import DATA, HOST, DataSettings, RecipeSettings, TrainSettings
-from .source import Source, read_source
+from .source import Source, read_source, undotted
 from .validation import validate
 from .yaml_text import quoted
 
@@ -58,12 +58,8 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False
 def read_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False) -> tuple[Source, Plugins]:
     """Read a recipe as `load_recipe` does, unchecked: its values, and the plugins there are with those it names."""
     plugins = load_plugins()
-    shipped = plugins.recipes
-
-    def find(wanted: str, base: Path) -> Path:
-        return find_recipe(wanted, shipped, base)
-
-    source = read_source(find(name, Path()), overrides, {"data": DATA_KEYS}, find)
+    find = partial(find_recipe, plugins.recipes)
+    source = read_source(find(name), overrides, {"data": DATA_KEYS}, find)
     plugins = with_named(plugins, source, trust=trust)
     source.resolve_interpolations(lambda written: defaults_of(written, plugins, source.path))
     return source, plugins
@@ -160,7 +156,8 @@ class _Check:
         if component and not self.finds_lr:
             message = "is auto, and the recipe has no lr_finder: add one (lr_range_test) or give a number"
             found += [Problem(message, name) for name in component.auto_fields()]
-        self.problems += [self.source.placed(one, key) for one in found]
+        for one in found:  # its key starts from the section
+            self.problems.append(self.source.problem((*key, *undotted(one.key)), one.message, one.level))
         return Named(use, component) if component else None
 
     def data(self, node: Any) -> DataSettings | None:
@@ -182,13 +179,13 @@ class _Check:
         registry = self.plugins.registries["transform"]
         batched = False
         for key, node in section.nodes(values):
-            use = node.get("use") if isinstance(node, dict) else None
-            if not isinstance(use, str) or use not in registry:
+            transform = registry.named(node)
+            if transform is None:
                 continue
-            if issubclass(registry[use], BatchTransform):
+            if issubclass(transform, BatchTransform):
                 batched = True
                 continue
-            single, place = f"'{use}' works on single images", (*key, "use")
+            single, place = f"'{node['use']}' works on single images", (*key, "use")
             if batched:
                 message = f"{single} and cannot stand after a batched transform; move it up"
                 self.problems.append(self.source.problem(place, message))
@@ -238,9 +235,8 @@ def _homes(values: Mapping[str, Any], plugins: Plugins) -> dict[str, str]:
     for registry in reversed(list(plugins.registries)):
         for section in registry.sections:
             for _, node in () if section.many else section.nodes(values):
-                use = node.get("use") if isinstance(node, dict) else None
-                if isinstance(use, str) and use in registry:
-                    homes |= {name: f"{section.name}.{name}" for name in registry[use].model_fields}
+                if component := registry.named(node):
+                    homes |= {name: f"{section.name}.{name}" for name in component.model_fields}
     return homes | {name: name for name in RecipeSettings.model_fields}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import getitem
 from typing import Any
 
 from ..errors import Place
@@ -66,10 +67,9 @@ def _is_one(key: Key, values: Any, source: Source) -> bool:
 
 def _place(key: Key, source: Source) -> Place | None:
     """Return where a value was written, None if it was not."""
-    node: Any = source.values
+    values: Any = source.values
     try:
-        for part in key:
-            node = node[part]
+        reduce(getitem, key, values)
     except (KeyError, IndexError, TypeError):
         return None
     return source.place(key)

@@ -84,17 +84,12 @@ class Recipe:
     @property
     def monitor(self) -> str:
         """The metric that says which epoch is best."""
-        return self.checkpoint.monitor or f"{self.watched}/acc"
+        return self.checkpoint.monitor or f"{self.data.watched}/acc"
 
     @property
     def monitor_mode(self) -> Mode:
         """`max` or `min`: which of two values of the monitored metric is better."""
         return self.checkpoint.mode or mode_of(self.monitor)
-
-    @property
-    def watched(self) -> str:
-        """The split that is evaluated after each epoch: `val`, or `test` where there is no validation set."""
-        return self.data.watched
 
     @property
     def keeps(self) -> str:

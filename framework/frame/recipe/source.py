@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import Level, Place, Problem, UserError, shown
+from ..errors import Level, Place, Problem, UserError, refuse, shown
 from ..nested import Key
 from ..plugins.trust import run_around
-from .interpolation import DeadEnds, Defaults, interpolate, no_defaults
+from .interpolation import DeadEnds, Defaults, interpolate
 from .yaml_text import dotted, quoted, read_value, read_yaml
 
 COMMAND_LINE = Place("command line")
@@ -50,11 +50,7 @@ class Source:
     def problem(self, key: Key, message: str, level: Level = "error") -> Problem:
         return Problem(message, dotted(key), self.place(key), level)
 
-    def placed(self, found: Problem, key: Key) -> Problem:
-        """Return what a component found in its settings, which stand under `key`: with its whole key and its place."""
-        return self.problem((*key, *undotted(found.key)), found.message, found.level)
-
-    def resolve_interpolations(self, defaults: Defaults = no_defaults) -> None:
+    def resolve_interpolations(self, defaults: Defaults | None = None) -> None:
         """Put what each `${...}` leads to in its place. Raises UserError that says of every dead end where it leads."""
         try:
             self.values, self.reached = interpolate(self.values, defaults)
@@ -126,7 +122,7 @@ def _parent(source: Source, named: Any, find: Callable[[str, Path], Path]) -> Pa
     if not isinstance(named, str):
         raise UserError(source.problem(("extends",), f"must be a file name, got {quoted(named)}"))
     try:
-        values, _ = interpolate({"extends": named}, no_defaults)
+        values, _ = interpolate({"extends": named})
         return find(str(values["extends"]), source.path.parent)
     except DeadEnds as error:
         message = error.messages[("extends",)] if "oc.env" in named else ONLY_VARIABLES
@@ -235,8 +231,7 @@ def _apply(source: Source, changes: Sequence[Change], own_keys: OwnKeys, problem
             _assign(source, change, own_keys)
         except ValueError as error:
             problems.append(Problem(str(error), dotted(change.key), change.places[()]))
-    if problems:
-        raise UserError(problems)
+    refuse(problems)
 
 
 def _uses_first(changes: Sequence[Change]) -> Iterator[Change]:

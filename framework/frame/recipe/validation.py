@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from ..api.components import parts
 from ..errors import Problem, nearest, suggest
 from ..nested import Key
 from .source import Source
@@ -92,12 +93,9 @@ def _fields(model: type[BaseModel], at: Key) -> Iterable[str]:
     return [name for one in models for name in one.model_fields]
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models in a type: Normalization in `bool | Normalization`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models in a type: Normalization in `bool | Normalization`."""
+    return [part for part in parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
 
 
 def _unknown(key: Key, names: Iterable[str], elsewhere: Mapping[str, str], source: Source) -> str:

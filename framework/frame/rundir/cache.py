@@ -18,13 +18,18 @@ from .jsonfile import read_json
 T = TypeVar("T")
 
 
-def cache_root() -> Path:
-    """Return the folder of this user's caches. Raises OSError where the user has no home."""
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+def home_folder(variable: str, below_home: str) -> Path:
+    """Return the user's folder that a variable of the XDG names. Raises OSError where the user has no home."""
+    given = Path(os.environ.get(variable, ""))
     try:
-        return given if given.is_absolute() else Path.home() / ".cache"
+        return given if given.is_absolute() else Path.home() / below_home
     except RuntimeError as error:
         raise OSError(str(error)) from error
+
+
+def cache_root() -> Path:
+    """Return the folder of this user's caches. Raises OSError where the user has no home."""
+    return home_folder("XDG_CACHE_HOME", ".cache")
 
 
 def cached(name: str, shape: Any, make: Callable[[], T]) -> T:

@@ -6,10 +6,13 @@ import errno
 import hashlib
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import IO
+
+from ..errors import UserError
 
 NO_FILE = {
     errno.ELOOP: "a link is in its place",
@@ -51,6 +54,15 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     write_bytes(path, text.encode())
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of a file that the user named, or of a folder above it, that it cannot be written. Raises UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def open_to_append(path: Path) -> IO[bytes]:

@@ -22,6 +22,16 @@ def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     write_text(path, to_json(hide_secrets(value), indent=indent, ensure_ascii=False) + "\n")
 
 
+class _Name:
+    """A file or folder of a run's folder, by its name there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: RunDir, _: type[RunDir]) -> Path:
+        return run.path / self.name
+
+
 @dataclass(frozen=True)
 class RunDir:
     """The names in a run's folder. passing: it is thrown away at the run's end, so that nobody is sent to it."""
@@ -33,69 +43,22 @@ class RunDir:
     def run_id(self) -> str:
         return self.path.name.removeprefix(".")  # a draft's is the run's already
 
-    @property
-    def lock(self) -> Path:
-        return self.path / ".lock"
-
-    @property
-    def record(self) -> Path:
-        return self.path / "run.json"
-
-    @property
-    def recipe(self) -> Path:
-        return self.path / "recipe.resolved.yaml"
-
-    @property
-    def environment(self) -> Path:
-        return self.path / "environment.json"
-
-    @property
-    def data_info(self) -> Path:
-        return self.path / "data.json"
-
-    @property
-    def schedule(self) -> Path:
-        return self.path / "schedule.json"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def timing(self) -> Path:
-        return self.path / "timing.jsonl"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "log.txt"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def weights(self) -> Path:
-        return self.path / "model.safetensors"
-
-    @property
-    def predictions(self) -> Path:
-        return self.path / "predictions.safetensors"
-
-    @property
-    def lr_finding(self) -> Path:
-        return self.path / "lr_finder.json"
-
-    @property
-    def analysis(self) -> Path:
-        return self.path / "analysis"
-
-    @property
-    def exports(self) -> Path:
-        return self.path / "export"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.html"
+    lock = _Name(".lock")
+    record = _Name("run.json")
+    recipe = _Name("recipe.resolved.yaml")
+    environment = _Name("environment.json")
+    data_info = _Name("data.json")
+    schedule = _Name("schedule.json")
+    metrics = _Name("metrics.jsonl")
+    timing = _Name("timing.jsonl")
+    log = _Name("log.txt")
+    checkpoints = _Name("checkpoints")
+    weights = _Name("model.safetensors")
+    predictions = _Name("predictions.safetensors")
+    lr_finding = _Name("lr_finder.json")
+    analysis = _Name("analysis")
+    exports = _Name("export")
+    report = _Name("report.html")
 
     def update_record(self, **values: Unpack[Changes]) -> None:
         """Change entries of run.json and keep the others."""

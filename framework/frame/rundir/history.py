@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NotRequired
+from typing import Any, NotRequired
 
 from pydantic import ConfigDict, FiniteFloat
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
@@ -19,21 +19,18 @@ EPOCH = b'"kind": "epoch"'
 
 
 class Place(TypedDict):
-    """Where in the training a line belongs."""
-
-    kind: Literal["epoch", "step"]
-    epoch: int | float
-    step: int
-
-
-class Line(TypedDict):
-    """A line as it is read; the metrics are what it has beside this."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    """Where in the training a line belongs. kind: `epoch` or `step`."""
 
     kind: str
     epoch: int | float
     step: int
+
+
+class Line(Place):
+    """A line as it is read; the metrics are what it has beside this."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
     lr: NotRequired[float | None]
     seconds: NotRequired[FiniteFloat]
 

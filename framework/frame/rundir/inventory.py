@@ -120,8 +120,7 @@ def _removable(path: Path) -> RunDir:
         if not (run.checkpoints.is_dir() and run.analysis.is_dir()):
             raise UserError(f"{path} does not look like a run, and is left as it is: {error}") from error
     folders = [child for child in path.iterdir() if child.is_dir() and not child.is_symlink()]
-    inner = next((found for child in folders for found in find_runs(child)), None)
-    if inner:
+    if inner := next((found for child in folders for found in find_runs(child)), None):
         raise UserError(f"{path} holds another run, {inner.path}, and is left as it is")
     return run
 

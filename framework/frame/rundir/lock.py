@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import UserError
-from .files import plain
+from .files import plain, writing
 
 LAYOUT = "hhqqi0q"
 """Linux's struct flock: type, whence, start, length, process."""
@@ -26,10 +26,8 @@ def hold(path: Path) -> Iterator[None]:
 
     Raises UserError where another process has the folder.
     """
-    try:
+    with writing(path):
         file = open(path, "ab", opener=plain)  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
     with file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

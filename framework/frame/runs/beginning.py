@@ -47,7 +47,7 @@ def make_visible(draft: RunDir, loaded: Loaded, parts: Parts, console: Console, 
     """
     recipe = parts.recipe
     draft.update_record(
-        id=draft.run_id, name=recipe.name, state="running", started=now(), watched=recipe.watched,
+        id=draft.run_id, name=recipe.name, state="running", started=now(), watched=recipe.data.watched,
         epochs=recipe.train.epochs, recipe=provenance(loaded.source, recipe),
     )  # fmt: skip
     if name := launch_name():

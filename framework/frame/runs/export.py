@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..api.data import Split
 from ..errors import RunFailed, UserError
-from ..rundir.files import write_bytes
+from ..rundir.files import write_bytes, writing
 from ..training.build import Network, mean_and_std
 from ..training.culprit import blame
 from .open import Run
@@ -60,12 +60,10 @@ def export(run: Run, form: Format, out: Path | None = None) -> Exported:
             f"(more than {TOLERANCE:g}); nothing is written"
         )
     path = out or run.folder.exports / f"model.{ENDINGS[form]}"
-    try:
+    with writing(path):
         if out is None:
             path.parent.mkdir(exist_ok=True)
         write_bytes(path, content)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
     return Exported(path, difference)
 
 

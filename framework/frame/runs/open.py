@@ -14,8 +14,8 @@ from torch import nn
 from ..api.data import DataInfo, Predictions
 from ..compute.randomness import rng_untouched
 from ..console import Console
-from ..errors import Problem, UserError
-from ..nested import Key, leaves
+from ..errors import Problem, UserError, refuse
+from ..nested import leaves
 from ..recipe.load import Loaded, load_recipe
 from ..recipe.source import COMMAND_LINE
 from ..recipe.yaml_text import dotted
@@ -109,8 +109,7 @@ def refuse_others(overrides: Sequence[str], *allowed: str) -> None:
     """Raise UserError for overrides whose keys do not begin as one of the allowed ones."""
     message = f"cannot be changed any more: the run has been made; only {', '.join(allowed)} can"
     keys = [text.partition("=")[0] for text in overrides if not text.startswith(allowed)]
-    if keys:
-        raise UserError([Problem(message, key, COMMAND_LINE) for key in keys])
+    refuse(Problem(message, key, COMMAND_LINE) for key in keys)
 
 
 def run(
@@ -122,15 +121,11 @@ def run(
     overrides: values by their keys, as in `{"train.epochs": 5}`. sections: the same by name, `seed=3,
     train={"epochs": 5}`. Raises UserError, RunFailed, or Interrupted after Ctrl-C.
     """
-    given = leaves({**(overrides or {}), **sections}, _is_one)
+    # What is no section is put in its place; sections are changed where they differ, not replaced.
+    given = leaves({**(overrides or {}), **sections}, lambda _, value: not isinstance(value, Mapping))
     texts = [f"{dotted(key)}={json.dumps(value)}" for key, value in given if not isinstance(value, Mapping)]
     loaded = load_recipe(str(recipe), texts, trust=trust)
     console = Console()
     for warning in loaded.warnings:
         console.warn(str(warning))
     return load_run(start(loaded, NewRun(Path(out)), console).folder, trust=trust)
-
-
-def _is_one(_: Key, value: Any) -> bool:
-    """Tell whether an override puts this in its place: sections are changed where they differ, not replaced."""
-    return not isinstance(value, Mapping)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback, Stopper
@@ -32,11 +33,11 @@ class Suggestions(Searcher):
         """Nothing, as in `save`."""
 
 
+@dataclass(eq=False)
 class Results(Callback):
     """Tells the controller how trials end."""
 
-    def __init__(self, controller: Controller) -> None:
-        self.controller = controller
+    controller: Controller
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
         result = trial.last_result or {}
@@ -47,11 +48,11 @@ class Results(Callback):
         self.controller.end(trial.trial_id, error=f"its worker died: {reason[-1] if reason else 'no reason given'}")
 
 
+@dataclass(eq=False)
 class StopSweep(Stopper):
     """Ends the sweep when it was asked to."""
 
-    def __init__(self, controller: Controller) -> None:
-        self.controller = controller
+    controller: Controller
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002
         return False

@@ -58,8 +58,7 @@ class Trial(BaseModel):
     def read(self, sweep: Sweep) -> None:
         """Take the value, and the number of epochs, from the run's folder. Without a value it has failed."""
         lines = read_lines(RunDir(Path(self.run)).metrics) if self.run else []
-        epochs = [line for line in lines if is_epoch(line) and sweep.metric in line]
-        if epochs:
+        if epochs := [line for line in lines if is_epoch(line) and sweep.metric in line]:
             values = [number(line[sweep.metric]) for line in epochs]
             counted = values if sweep.recipe.keeps == "best" else values[-1:]
             self.epochs, self.gaps = epochs[-1]["epoch"], values.count(None)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from ..api.ranking import Mode, mode_of
-from ..errors import Problem, UserError, suggest
+from ..errors import Problem, UserError, refuse, suggest
 from ..nested import Key
 from ..recipe.load import load_recipe
 from ..recipe.recipe import Recipe
@@ -136,8 +136,7 @@ def load_sweep(recipe: str, file: Path, given: Sequence[str]) -> Sweep:
     given: overrides for every trial. Raises UserError with every problem found.
     """
     values, places, anchored, _ = read_yaml(file, "a sweep has method and space")
-    source = Source(file, values, places, anchored=anchored)
-    source.values = {"name": file.stem, **source.values}
+    source = Source(file, {"name": file.stem, **values}, places, anchored=anchored)
     settings, problems = validate(SweepSettings, source.values, (), source)
     space: dict[str, Dimension] = {}
     nodes = source.values.get("space")
@@ -148,15 +147,12 @@ def load_sweep(recipe: str, file: Path, given: Sequence[str]) -> Sweep:
             space |= {key: dimension} if dimension else {}
     if problems or settings is None:
         raise UserError(problems)
-    if problems := list(_odd_method(settings, space, source)):
-        raise UserError(problems)
+    refuse(_odd_method(settings, space, source))
     first = {key: dimension.bounds[0] for key, dimension in space.items()}
     recipes, problems = _corners(recipe, given, space, first, source)
-    if problems:
-        raise UserError(list(dict.fromkeys(problems)))
+    refuse(dict.fromkeys(problems))
     metric = settings.metric or recipes[0].monitor
-    if problems := list(_odd_metric(settings, recipes, metric, source)):
-        raise UserError(problems)
+    refuse(_odd_metric(settings, recipes, metric, source))
     mode = settings.mode or (recipes[0].monitor_mode if metric == recipes[0].monitor else mode_of(metric))
     trials = settings.trials or prod(len(dimension.values or ()) for dimension in space.values())
     epochs = max(one.train.epochs for one in recipes)
@@ -219,7 +215,7 @@ def _here(problem: Problem, key: str, at: Key, space: Iterable[str], source: Sou
 
 
 def _odd_metric(settings: SweepSettings, recipes: Sequence[Recipe], metric: str, source: Source) -> Iterator[Problem]:
-    for watched in dict.fromkeys(recipe.watched for recipe in recipes):
+    for watched in dict.fromkeys(recipe.data.watched for recipe in recipes):
         measured = [f"{split}/{name}" for split in ("train", watched) for name in ("loss", "acc")]
         if metric not in measured:
             hint = suggest(metric, measured, list_all=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from ..api.figures import INK, house_style, new_figure
+from ..api.figures import INK, house_style, new_figure, png
+from ..api.results import Picture
 from ..api.text import shorten
 from ..console import Console
 from ..errors import shown
@@ -91,9 +91,7 @@ def draw(sweep: Sweep, trials: Sequence[Trial]) -> bytes:
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         figure.colorbar(ScalarMappable(norm, colors), ax=axes, label=sweep.metric)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+        return png(Picture("parallel", "", figure))
 
 
 def _height(dimension: Dimension, value: Any) -> float:

@@ -65,14 +65,12 @@ class RunProcess(tune.Trainable):
                 if line["epoch"] < self.run.read_record()["epochs"]:
                     return {**self.last, "epoch": line["epoch"]}
             elif ended:
-                return {**self.last, **self._outcome(), tune.result.DONE: True}
+                # no exception: Ray would end this worker, and start another for the next trial
+                outcome = {"error": self._reason()} if self.process.returncode else {"ended": True}
+                return {**self.last, **outcome, tune.result.DONE: True}
             else:
                 time.sleep(POLL_S)
         return self.last  # without an epoch: nothing for ASHA to judge
-
-    def _outcome(self) -> dict[str, Any]:
-        """Say how the run ended. No exception: Ray would end this worker, and start another for the next trial."""
-        return {"error": self._reason()} if self.process.returncode else {"ended": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take another trial into this process."""

@@ -75,8 +75,7 @@ def _cluster(address: str | None) -> Iterator[str]:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     with tempfile.TemporaryDirectory(prefix="frame-", ignore_cleanup_errors=True) as folder:
         if address is None:
-            options |= {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
-            options |= {"_temp_dir": folder}
+            options |= {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False, "_temp_dir": folder}
         try:
             if address:
                 _check_reachable(address)
@@ -123,8 +122,14 @@ class Controller:
         if run.recipe.is_file():
             command = ["resume", str(run.path)]
         self.console.say(f"trial {trial.number}/{sweep.trials}  {trial.text}")
-        config = {"run": str(run.path), "command": command, "cwd": str(Path.cwd())}
-        return {**config, "threads": self.threads, "metric": sweep.metric, "mode": sweep.mode}
+        return {
+            "run": str(run.path),
+            "command": command,
+            "cwd": str(Path.cwd()),
+            "threads": self.threads,
+            "metric": sweep.metric,
+            "mode": sweep.mode,
+        }
 
     def end(self, name: str, *, ended: bool = False, error: str | None = None) -> None:
         """Note how a trial ended: by itself, with an error, or stopped."""

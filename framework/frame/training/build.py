@@ -33,22 +33,6 @@ INIT_IMAGES = 5000
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a recipe names, built: everything but optimizers and schedules, which wait for the LR finder."""
-
-    recipe: Recipe
-    data: DataSplits
-    backend: Backend
-    steps: Steps
-    model: nn.Module
-    loss: Loss
-    forward: Forward
-    training: Pipeline
-    watched: Pipeline
-    test: Pipeline
-
-
-@dataclass(frozen=True)
 class Network:
     """A recipe's model with all that an image passes through on its way to logits."""
 
@@ -61,7 +45,19 @@ class Network:
 
     def evaluation(self, split: Split) -> Pipeline:
         """Return the batches of a split as the recipe evaluates them."""
-        return _evaluation(self.recipe, self.info, split, self.backend)
+        recipe = self.recipe
+        return _pipeline(recipe, self.info, split, self.backend, recipe.eval_transforms, recipe.data.eval_batch_size)
+
+
+@dataclass(frozen=True)
+class Parts(Network):
+    """What a recipe names, built: everything but optimizers and schedules, which wait for the LR finder."""
+
+    data: DataSplits
+    steps: Steps
+    training: Pipeline
+    watched: Pipeline
+    test: Pipeline
 
 
 def data_root(recipe: Recipe) -> Path:
@@ -100,21 +96,16 @@ def build(recipe: Recipe, data: DataSplits, world: World = ALONE, *, fresh: bool
 
 def _parts(recipe: Recipe, data: DataSplits, world: World) -> Parts:
     network = build_network(recipe, data.info, world)
-    backend = network.backend
     steps = Steps(
         len(data.train), recipe.data.batch_size, recipe.train.epochs, recipe.train.accumulate, recipe.data.drop_last
     )
     test = network.evaluation(data.test)
     return Parts(
-        recipe=recipe,
+        **vars(network),
         data=data,
-        backend=backend,
         steps=steps,
-        model=network.model,
-        loss=network.loss,
-        forward=network.forward,
         training=replace(
-            _pipeline(recipe, data.info, data.train, backend, recipe.train_transforms, recipe.data.batch_size),
+            _pipeline(recipe, data.info, data.train, network.backend, recipe.train_transforms, recipe.data.batch_size),
             skip=recipe.data.unreadable == "skip",
         ),
         watched=network.evaluation(data.validation) if data.validation else test,
@@ -142,10 +133,6 @@ def build_network(recipe: Recipe, info: DataInfo, world: World = ALONE) -> Netwo
 def plain_forward(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Return the model's own logits: the evaluation of a recipe that names no evaluator."""
     return model(images)
-
-
-def _evaluation(recipe: Recipe, info: DataInfo, split: Split, backend: Backend) -> Pipeline:
-    return _pipeline(recipe, info, split, backend, recipe.eval_transforms, recipe.data.eval_batch_size)
 
 
 def _pipeline(
@@ -195,8 +182,7 @@ def _init_from_data(parts: Parts) -> None:
     init = getattr(parts.model, "init_from_data", None)
     if init is None:
         return
-    pipeline = _evaluation(parts.recipe, parts.data.info, parts.data.train, parts.backend)
-    pipeline = replace(pipeline, skip=parts.training.skip)
+    pipeline = replace(parts.evaluation(parts.data.train), skip=parts.training.skip)
     first = epoch_order(parts.recipe.seed, 0, len(parts.data.train))[:INIT_IMAGES]
     with rng_untouched(), torch.no_grad(), blame("model", parts.recipe.model):
         init(pipeline.inputs(first.tolist()))

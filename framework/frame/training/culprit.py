@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..api.components import BatchTransform, LossComponent
 from ..compute.distributed import peer_lost
-from ..errors import ComponentFailed, FrameError, lines_to
+from ..errors import ComponentFailed, FrameError, causes, lines_to
 from ..recipe.recipe import Named
 
 EVALUATION = "evaluation"
@@ -32,12 +32,7 @@ def at_work(part: str) -> Iterator[None]:
 
 def was_at_work(part: str, error: BaseException) -> bool:
     """Whether an error, or what it was made of, came from that part of the run."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if getattr(cause, PART, None) == part:
-            return True
-        cause = cause.__cause__
-    return False
+    return any(getattr(cause, PART, None) == part for cause in causes(error))
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,8 @@ class Culprit:
     home: str = ""
     made: str = ""
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        """Begin; all is done where an error leaves the block."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         passes = FrameError | MemoryError

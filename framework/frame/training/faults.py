@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import RunFailed
+from ..errors import RunFailed, causes
 from ..recipe.recipe import Recipe
 from .culprit import EVALUATION, was_at_work
 
@@ -29,12 +29,10 @@ def explained(error: BaseException, recipe: Recipe, folder: Path | None = None, 
     if folder and not folder.is_dir():
         return f"the run's folder {folder} is gone: it was removed or moved while the run wrote to it"
     evaluates, resumed = was_at_work(EVALUATION, error), folder if lasting else None
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         text = _memory(cause, recipe, evaluates=evaluates) or _worker(cause, recipe, resumed) or _disk(cause, folder)
         if text:
             return text
-        cause = cause.__cause__
     return None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..api.components import TrackerComponent
-from ..errors import Problem, UserError, suggest
+from ..errors import Problem, refuse, suggest
 from ..plugins.load import find_recipe, load_plugins
 from ..recipe.load import with_named
 from ..recipe.recipe import Named
@@ -20,8 +21,7 @@ def load_trackers(recipe: Path, *, trust: bool = False) -> list[Named[TrackerCom
     trust: load the run's plugins whoever made it. Raises UserError.
     """
     plugins = load_plugins()
-    shipped = plugins.recipes
-    source = load_chain(recipe, {}, lambda wanted, base: find_recipe(wanted, shipped, base))
+    source = load_chain(recipe, {}, partial(find_recipe, plugins.recipes))
     source.values = {"trackers": source.values.get("trackers", [])}
     source.resolve_interpolations()
     values = source.values["trackers"]
@@ -37,6 +37,5 @@ def load_trackers(recipe: Path, *, trust: bool = False) -> list[Named[TrackerCom
         component, wrong = validate(registry[use], settings, key, source, ("use",))
         problems += wrong
         found += [Named(use, component)] if component else []
-    if problems:
-        raise UserError(problems)
+    refuse(problems)
     return found

@@ -52,7 +52,7 @@ def build_job(parts: Parts, folder: RunDir, warn: Callable[[str], None], *, fres
         forward=parts.forward,
         training=parts.training,
         watched=parts.watched,
-        watched_name=recipe.watched,
+        watched_name=recipe.data.watched,
         backend=parts.backend,
         scaler=torch.amp.GradScaler(parts.backend.device.type, enabled=parts.backend.precision == "fp16"),
         clip_grad_norm=recipe.train.clip_grad_norm,

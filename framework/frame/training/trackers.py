@@ -103,21 +103,20 @@ class Trackers:
         for name, (tracker, lane) in self.running.items():
             if lane.hangs:
                 continue
-            try:
-                lane.call(partial(tracker.finish, status))
-            except FAILURES as error:
-                self._off(name, "failed to finish", error)
+            self._call(name, "failed to finish", partial(tracker.finish, status))
             lane.close()
         self.running = {}
 
     def _each(self, what: str, call: Callable[[Tracker], None]) -> None:
-        for name, (tracker, lane) in self.running.items():
-            if name in self.off:
-                continue
-            try:
-                lane.call(partial(call, tracker))
-            except FAILURES as error:
-                self._off(name, what, error)
+        for name, (tracker, _) in self.running.items():
+            if name not in self.off:
+                self._call(name, what, partial(call, tracker))
+
+    def _call(self, name: str, what: str, function: Callable[[], None]) -> None:
+        try:
+            self.running[name][1].call(function)
+        except FAILURES as error:
+            self._off(name, what, error)
 
     def _off(self, name: str, what: str, error: BaseException) -> None:
         if name in self.off:

@@ -103,5 +103,4 @@ def _bits(image: PIL.Image.Image) -> int:
 
 def fit_image(image: PIL.Image.Image, size: tuple[int, int]) -> PIL.Image.Image:
     """Return the upright image in RGB, cut evenly to the shape of `size`, (H, W), and scaled to it."""
-    upright = ImageOps.exif_transpose(to_rgb(image))
-    return ImageOps.fit(upright, size[::-1], PIL.Image.Resampling.BILINEAR)
+    return ImageOps.fit(ImageOps.exif_transpose(to_rgb(image)), size[::-1], PIL.Image.Resampling.BILINEAR)

@@ -47,22 +47,24 @@ def names(given: str, plugins: Plugins) -> Names:
     """
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", given).lower()
     name = "_".join(re.split(r"[\s._-]+", words.strip(" ._-")))
-    cls = given if re.fullmatch(r"[A-Z][A-Za-z0-9]+", given) else "".join(map(_capital, name.split("_")))
+    cls = "".join(word[:1].upper() + word[1:] for word in name.split("_"))
+    if re.fullmatch(r"[A-Z][A-Za-z0-9]+", given):
+        cls = given
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         import unicodedata
 
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
         plain = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
-        raise _refused(
-            given, "is no name for a Python module", plain if plain[:1].isalpha() else f"my_{plain or 'plugin'}"
-        )
-    if len(name) > LONGEST:
-        raise _refused(
-            given, f"has more than {LONGEST} characters", name[:LONGEST].rpartition("_")[0] or name[:LONGEST]
-        )
-    if reason := _reason(name, cls, plugins):
-        raise _refused(given, reason, f"my_{name}")
-    return Names(name, cls)
+        reason = "is no name for a Python module"
+        instead = plain if plain[:1].isalpha() else f"my_{plain or 'plugin'}"
+    elif len(name) > LONGEST:
+        reason = f"has more than {LONGEST} characters"
+        instead = name[:LONGEST].rpartition("_")[0] or name[:LONGEST]
+    elif taken := _reason(name, cls, plugins):
+        reason, instead = taken, f"my_{name}"
+    else:
+        return Names(name, cls)
+    raise UserError(f"'{given}' {reason}; did you mean '{instead}'?")
 
 
 def word(kind: str) -> str:
@@ -73,14 +75,6 @@ def word(kind: str) -> str:
 def shown(names: Names, kind: str) -> str:
     """Return what `frame show` takes."""
     return f"{'transform' if kind.endswith('_transform') else kind}/{names.name}"
-
-
-def _capital(word: str) -> str:
-    return word[:1].upper() + word[1:]
-
-
-def _refused(given: str, reason: str, instead: str) -> UserError:
-    return UserError(f"'{given}' {reason}; did you mean '{instead}'?")
 
 
 def _reason(name: str, cls: str, plugins: Plugins) -> str | None:
