@@ -20,8 +20,7 @@ from frame_plugins.trackers.wandb_tracker.session import within
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
 
-START, STEP, FINISH = 1, 1, 1
-QUICK = Wandb(start_timeout_s=START, step_timeout_s=STEP, finish_timeout_s=FINISH)
+PATIENCE = 5
 GRACE = 30
 """Seconds that a slow machine may take over the bounds: wandb's processes start and end in them."""
 FAILURES = [401, 500, "garbage", "hang", "refuse"]
@@ -47,12 +46,12 @@ def test_a_server_that_fails_at_the_start(tmp_path, monkeypatch, server, how):
         fail(server, how)
     run, warnings = training_run(tmp_path / "run")
     start = time.monotonic()
-    tracker = QUICK.build(run)
-    assert time.monotonic() - start < START + STEP + GRACE
+    tracker = Wandb(patience_s=PATIENCE).build(run)
+    assert time.monotonic() - start < 2 * PATIENCE + GRACE
     log_a_run(tracker)
     leave_files(run.folder)
     tracker.finish("finished")
-    assert time.monotonic() - start < START + STEP + FINISH + GRACE
+    assert time.monotonic() - start < 3 * PATIENCE + GRACE
     assert len(warnings) == 1
     assert "offline" in warnings[0]
     log = read_offline(run.folder)
@@ -64,16 +63,15 @@ def test_a_server_that_fails_at_the_start(tmp_path, monkeypatch, server, how):
 def test_a_server_that_fails_in_the_middle(tmp_path, server, how):
     run, warnings = training_run(tmp_path / "run")
     trackers = Trackers(warnings.append)
-    patient_start = Wandb(step_timeout_s=STEP, finish_timeout_s=FINISH)
-    trackers.start([Named("wandb", patient_start)], run)
+    trackers.start([Named("wandb", Wandb(patience_s=PATIENCE))], run)
     [figures.png(figure) for figure in analysis().figures]  # the first picture of a process takes a second
     fail(server, how)
     start = time.monotonic()
     log_a_run(trackers)
-    assert warnings == []  # the training did not wait: a call that does is given up after STEP
+    assert warnings == []  # the training did not wait: a call that does is given up after PATIENCE
     leave_files(run.folder)
     trackers.finish("finished")
-    assert time.monotonic() - start < 3 * STEP + FINISH + 5 + GRACE
+    assert time.monotonic() - start < PATIENCE + 5 + GRACE
     assert len(warnings) == 1
     assert f"frame sync {run.folder}" in warnings[0]
     assert os.environ.get("WANDB_DATA_DIR") is None
@@ -84,7 +82,7 @@ def test_a_server_that_fails_in_the_middle(tmp_path, server, how):
 
 def test_a_server_that_loses_rows_is_found_out(tmp_path, server):
     run, _ = training_run(tmp_path / "run")
-    tracker = Wandb(step_timeout_s=STEP).build(run)
+    tracker = Wandb(patience_s=PATIENCE).build(run)
     server.file_stream = lambda name, message: {}
     log_a_run(tracker)
     leave_files(run.folder)
@@ -95,15 +93,16 @@ def test_a_server_that_loses_rows_is_found_out(tmp_path, server):
 def test_a_call_that_hangs_turns_the_tracker_off_within_its_bound(tmp_path):
     run, warnings = training_run(tmp_path / "run")
     trackers = Trackers(warnings.append)
-    trackers.start([Named("wandb", Wandb(mode="offline", step_timeout_s=0.2))], run)
+    trackers.start([Named("wandb", Wandb(mode="offline"))], run)
     tracker, _ = trackers.running["wandb"]
+    tracker._patience.seconds = 0.2
     session, tracker._session = tracker._session, Hanging()
     for step in range(5):
         trackers.log({"train/loss": 1.0}, epoch=step, step=step)
     assert tracker._session.calls == 1
     assert len(warnings) == 1
     assert "more than 0.2 s" in warnings[0]
-    tracker._session = session
+    tracker._session, tracker._patience.seconds = session, 60
     trackers.finish("finished")
 
 
@@ -131,7 +130,7 @@ from pathlib import Path
 from fakes.wandb_run import training_run
 from frame_plugins.trackers.wandb_tracker import Wandb
 run, _ = training_run(Path(sys.argv[1]))
-tracker = Wandb(mode=sys.argv[2], finish_timeout_s=5).build(run)
+tracker = Wandb(mode=sys.argv[2], patience_s=20).build(run)
 for number in range(1000):
     tracker.log({{"train/loss": 1.0, "number": number}}, epoch=number, step=number)
     print(number, flush=True)

@@ -58,7 +58,7 @@ def make_run(
     facts = {"id": run_id, "name": "tiny", "state": "finished", "epochs": 2, "kept": "last", "training_seconds": 90.0}
     best = {"metric": "test/acc", "value": 0.97222, "epoch": 2}
     (folder / "run.json").write_text(json.dumps(facts | {"test_accuracy": 0.97222, "best": best} | record))
-    tracker = {"use": "wandb", "finish_timeout_s": bound}
+    tracker = {"use": "wandb", "patience_s": bound}
     (folder / "recipe.resolved.yaml").write_text(yaml.safe_dump(RECIPE | {"trackers": [tracker]}, sort_keys=False))
     git = {"commit": "77602f070d2533ae80b63207d79fcc63cb14b79b", "changed": True}
     environment = {"python": "3.11.7", "versions": {"torch": "2.15.0"}, "device": "cpu | fp32", "git": git}
@@ -225,7 +225,7 @@ def test_a_server_that_does_not_take_it_ends_in_an_error_in_time(tmp_path, serve
         server.failure = failure
     start = time.monotonic()
     with pytest.raises(RunFailed, match=f"W&B did not take the report.*{said}"):
-        Wandb(finish_timeout_s=timeout_s).publish([make_run(tmp_path)])
+        Wandb(patience_s=timeout_s).publish([make_run(tmp_path)])
     assert time.monotonic() - start < 60
 
 

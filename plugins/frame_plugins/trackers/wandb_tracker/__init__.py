@@ -53,26 +53,20 @@ class Wandb(TrackerComponent):
     """Notes, shown with the run; without them WANDB_NOTES."""
     table_images: int = Field(500, ge=0)
     """Images in the table of predictions at most, in the order that the analyzers show them; 0 leaves it out."""
-    start_timeout_s: float = Field(30, gt=0, allow_inf_nan=False)
-    """Seconds that the server has to accept the run; then tracking goes on offline."""
-    step_timeout_s: float = Field(20, gt=0, allow_inf_nan=False)
-    """Seconds that W&B may hold the run at one row or one analyzer's figures; then tracking is off. The server has as
-    long to take the dataset at the start, and at the end to say that it is there and, again, that all rows arrived."""
-    finish_timeout_s: float = Field(60, gt=0, allow_inf_nan=False)
-    """Seconds that tables, model and report have to be handed over at the end, and then (with 5 more for wandb itself)
-    the last uploads. Where the server does not answer, that much again keeps the results in an offline session."""
+    patience_s: float = Field(60, gt=0, allow_inf_nan=False)
+    """Seconds that W&B may hold the run: at its start, then tracking goes on offline; at one row or one analyzer's
+    results, then it is off; and at the end, all of it together. Where the server is gone by then, the end is kept in an
+    offline session, which waits for nobody. `frame sync` and `frame report --wandb` wait as long for an answer."""
     time_limit_s: float = Field(900, gt=0, allow_inf_nan=False)
-    """Seconds that one call, its start and its end too, may hold the run; then it is off. At the end of a run whose
-    server stopped answering the bounds above come one after the other: raise this with them."""
-    sync_timeout_s: float = Field(600, gt=0, allow_inf_nan=False)
-    """Seconds that `frame sync` has for the uploads, and again to see that everything arrived."""
+    """Seconds that one call, its start and its end too, may hold the run; then it is off. Raise it with
+    `patience_s`."""
 
     def build(self, run: TrainingRun) -> Tracker:
         _need_wandb()
         from .artifacts import read
         from .naming import names, note_place
-        from .session import environment, session_settings, set_up, start
-        from .tracker import Bounds, WandbTracker
+        from .session import Patience, environment, session_settings, set_up, start
+        from .tracker import Content, WandbTracker
 
         about = read(run.folder / "environment.json")
         code = {"version": about.get("versions", {}).get("frame-train"), **(about.get("git") or {})}
@@ -90,22 +84,21 @@ class Wandb(TrackerComponent):
         given = {
             "git_commit": code.get("commit"),
             "root_dir": str(run.folder.absolute()),
-            "init_timeout": self.start_timeout_s,
-            "finish_timeout": self.finish_timeout_s,
+            "init_timeout": self.patience_s,
+            "finish_timeout": self.patience_s,
         }
-
-        bounds = Bounds(self.step_timeout_s, self.finish_timeout_s, self.table_images)
 
         def offline() -> wandb.Run:
             return start("offline", base, session_settings(given, resumed=True), config, run.warn)
 
         with environment(run.folder):
-            base = set_up(self.step_timeout_s)
+            base = set_up(self.patience_s)
             given |= hide_secrets(names(told, run, base))
             session = start(self.mode, base, session_settings(given, resumed=run.resumed), config, run.warn)
             if not session.disabled:
                 note_place(run.folder, session)
-        return WandbTracker(session, run, offline, config, secrets, bounds)
+        content = Content(config, secrets, self.table_images)
+        return WandbTracker(session, run, offline, content, Patience(self.patience_s))
 
     def sync(self, folder: Path) -> str:
         """Run `wandb sync` on what is not uploaded yet, and ask W&B for every row, media file and artifact.
@@ -116,7 +109,7 @@ class Wandb(TrackerComponent):
         _need_wandb()
         from .sync import sync
 
-        return sync(folder, self.sync_timeout_s)
+        return sync(folder, self.patience_s)
 
     def publish(self, folders: Sequence[Path]) -> str:
         try:
@@ -128,7 +121,7 @@ class Wandb(TrackerComponent):
         from .session import environment
 
         with environment(folders[0]):
-            return save(folders, self.finish_timeout_s)
+            return save(folders, self.patience_s)
 
 
 def _need_wandb() -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import wandb
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
-from frame import hide_secrets
+from frame import RunFailed, hide_secrets
 
 T = TypeVar("T")
+SERVER_FAILS = 500
+"""HTTP's statuses from here on say that the server is at fault."""
 TEAR_DOWN_S = 30
 """Seconds that wandb's own process has to end."""
 
@@ -42,6 +48,10 @@ def environment(folder: Path) -> Iterator[None]:
         sys.argv = command
 
 
+class OutOfPatience(TimeoutError):
+    """A call of W&B's takes longer than it may."""
+
+
 def within(seconds: float, what: str, call: Callable[[], T]) -> T:
     """Return what a call comes to. Raises TimeoutError; a call that hangs does not keep the process alive."""
     future: Future[T] = Future()
@@ -58,10 +68,52 @@ def within(seconds: float, what: str, call: Callable[[], T]) -> T:
     except TimeoutError:
         if future.done():
             raise
-        raise TimeoutError(f"W&B took more than {seconds:g} s to {what}") from None
+        raise OutOfPatience(f"W&B took more than {seconds:g} s to {what}") from None
 
 
-def set_up(step_timeout_s: float) -> wandb.Settings:
+class Patience:
+    """The seconds that W&B may take over each call, or, once the end has begun, over all that is left together."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._until = seconds, math.inf
+
+    def begin_the_end(self) -> None:
+        """Let the calls from now on share the seconds."""
+        self._until = time.monotonic() + self.seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds that the next call has."""
+        return max(0.0, min(self.seconds, self._until - time.monotonic()))
+
+    def call(self, what: str, call: Callable[[], T], grace: float = 0) -> T:
+        """Return what a call comes to. Raises TimeoutError where it takes longer than what is left, and `grace`."""
+        try:
+            return within(self.left + grace, what, call)
+        except OutOfPatience:
+            together = " with the rest of the end" if self._until < math.inf else ""
+            raise TimeoutError(f"W&B took more than {self.seconds:g} s to {what}{together}") from None
+
+
+def knock(address: str, seconds: float) -> None:
+    """Raise RunFailed where W&B's server does not answer; wandb itself tries on for a minute and more.
+
+    Whatever it answers will do, for credentials are checked later, but that it has a failure of its own.
+    """
+    since = time.monotonic()
+    try:
+        with urlopen(address, timeout=seconds):  # noqa: S310 - the user's own WANDB_BASE_URL
+            return
+    except HTTPError as answer:
+        reason = f"HTTP {answer.code}" if answer.code >= SERVER_FAILS else ""
+    except (OSError, ValueError) as error:
+        reason = str(getattr(error, "reason", error))
+    if reason:
+        took = time.monotonic() - since
+        raise RunFailed(f"W&B's server {address} does not answer ({reason}, after {took:.1f} s); try again later")
+
+
+def set_up(patience_s: float) -> wandb.Settings:
     """Start wandb's own process and return its settings, before any run's.
 
     Logging a table or an artifact asks the server, by these settings: it answers soon, or wandb does without.
@@ -69,7 +121,7 @@ def set_up(step_timeout_s: float) -> wandb.Settings:
     bounds = wandb.Settings(
         x_graphql_retry_max=1,
         x_graphql_retry_wait_max_seconds=0.1,
-        x_graphql_timeout_seconds=step_timeout_s / 4,
+        x_graphql_timeout_seconds=patience_s / 12,
     )
     return wandb.setup(settings=bounds).settings
 

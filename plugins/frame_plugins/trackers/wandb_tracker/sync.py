@@ -16,8 +16,10 @@ import wandb
 
 from frame import RunFailed, UserError, shorten
 
-from .session import arrived_marker, environment, has_credentials, segments, within
+from .session import arrived_marker, environment, has_credentials, knock, segments, within
 
+UPLOAD_S = 3600
+"""Seconds that the uploads may take once the server has answered."""
 ANSWER_S = 10
 """Seconds that the server has for one answer."""
 PATIENCE_S = 5
@@ -41,20 +43,22 @@ class Expected:
         return f"{self.rows} rows, {len(self.files)} media files, {len(self.artifacts)} artifacts"
 
 
-def sync(folder: Path, timeout_s: float) -> str:
+def sync(folder: Path, patience_s: float) -> str:
     """Upload the sessions that the server may lack, and say what it has. Raises RunFailed where it lacks something."""
     logs = segments(folder)
     if not logs:
         raise UserError(f"{folder} has no W&B sessions: nothing was logged, or its folder wandb/ is gone")
     with environment(folder):
-        if not has_credentials(wandb.setup().settings.base_url):
+        address = wandb.setup().settings.base_url
+        if not has_credentials(address):
             raise UserError("W&B has no credentials: set WANDB_API_KEY or run `wandb login`")
+        knock(address, patience_s)
         expected = read(logs)
         unsent = [log for log in logs if not arrived_marker(log).exists()]
         if unsent:
-            run(["sync", "--include-online", *map(str, unsent)], timeout_s)
+            run(["sync", "--include-online", *map(str, unsent)], UPLOAD_S)
         try:
-            url = within(timeout_s, "say what it has", lambda: check(expected))
+            url = within(patience_s, "say what it has", lambda: check(expected))
         except Exception as error:
             for log in unsent:  # so that the next attempt uploads them again
                 with suppress(FileNotFoundError):

@@ -13,9 +13,13 @@ import wandb
 from frame import AnalyzerResult, LabelledImage, Matrix, Table, TrainingRun
 
 from . import artifacts, charts, media
-from .session import arrived_marker, environment, segments, tear_down, within
+from .session import Patience, arrived_marker, environment, segments, tear_down
 
 EXIT_CODES = {"finished": 0, "interrupted": 255}  # 255: what wandb itself reports after Ctrl-C
+LOCAL_S = 120.0
+"""Seconds that a call of an offline session may take, which waits for no server."""
+ASK_S = 1.0
+"""Seconds that must be left to ask the server once more."""
 GRACE_S = 5.0
 """Seconds that the ends of sessions may take over what they were given."""
 PANEL_BYTES = 16 * 2**20
@@ -24,40 +28,41 @@ PREDICTIONS = "predictions"
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """How long W&B may take, in seconds, over a step and over the end; how many images its table holds."""
+class Content:
+    """What is sent: the recipe without its secrets, none of these texts, and so many images in the table at most."""
 
-    step_s: float
-    finish_s: float
+    config: Mapping[str, Any]
+    secrets: set[str]
     table_images: int
 
 
 class WandbTracker:
     """Logs to one W&B run, and to another session of it, offline, from where the server does not answer any more.
 
-    offline(): starts that session. config: the recipe without its secrets. secrets: texts that must not be sent.
+    offline(): starts that session.
     """
 
     def __init__(
-        self, session: wandb.Run, run: TrainingRun, offline: Callable[[], wandb.Run], config: Mapping[str, Any],
-        secrets: set[str], bounds: Bounds,
+        self, session: wandb.Run, run: TrainingRun, offline: Callable[[], wandb.Run], content: Content,
+        patience: Patience,
     ) -> None:  # fmt: skip
-        self._session, self._run, self._offline, self._config, self._secrets = session, run, offline, config, secrets
-        self._bounds = bounds
+        self._session, self._run, self._offline = session, run, offline
+        online = session.settings.mode == "online"
+        self._content, self._patience = content, patience if online else Patience(LOCAL_S)
         self._own_curves = charts.own_curves(run.recipe)
         self._late: dict[str, Table | Matrix] = {}
         self._images: dict[int, LabelledImage] = {}
         self._dataset_used = False
         self._api: wandb.Api | None = None
         with environment(run.folder):
-            self._bounded("name its metrics", lambda: define_metrics(session))
-            if session.settings.mode == "online":
+            self._patience.call("name its metrics", lambda: define_metrics(session))
+            if online:
                 self._use_dataset()
 
     def log(self, metrics: Mapping[str, float], epoch: float, step: int) -> None:
         # Not `log(step=...)`: W&B drops a row whose step is lower than the last one.
         row = {**metrics, "epoch": epoch, "trainer/step": step}
-        self._bounded("take a row", lambda: self._session.log(row))
+        self._patience.call("take a row", lambda: self._session.log(row))
 
     def log_result(self, name: str, result: AnalyzerResult) -> None:
         """Log pictures as `<name>/<figure>` at once; tables, W&B's own charts and images wait for the end.
@@ -67,7 +72,7 @@ class WandbTracker:
         """
         self._late |= {f"{name}/{table.name}_table": table for table in result.tables}
         self._late |= {f"{name}/{one.name}": one for one in result.figures if charts.is_native(one)}
-        media.merge(result.images, self._images, self._bounds.table_images)
+        media.merge(result.images, self._images, self._content.table_images)
         folder = self._run.folder / "analysis" / name
         pictures = {
             f"{name}/{figure.name}": media.image(figure, folder / f"{figure.name}.png")
@@ -85,18 +90,19 @@ class WandbTracker:
                 self._session.log(new)
 
         with environment(self._run.folder):
-            self._bounded(f"take the results of {name}", send)
+            self._patience.call(f"take the results of {name}", send)
 
     def finish(self, status: str) -> None:
         """Log what waits, end the run, and see that the server has all rows; else keep the end offline."""
         code = EXIT_CODES.get(status, 1)
         online = self._session.settings.mode == "online"
+        self._patience.begin_the_end()
         with environment(self._run.folder):
             try:
                 if online:
-                    self._bounded("say what it has", self._rows_there)
-                self._at_end("take the results", lambda: self._log_end(self._session, status))
-                rows = self._bounded("count its rows", lambda: self._session.step)
+                    self._patience.call("say what it has", self._rows_there)
+                self._patience.call("take the results", lambda: self._log_end(self._session, status))
+                rows = self._patience.call("count its rows", lambda: self._session.step)
                 self._end(self._session, code)
                 if online:
                     self._see_arrived(rows)
@@ -109,23 +115,18 @@ class WandbTracker:
                 )
                 raise RuntimeError(text) from error
 
-    def _bounded(self, what: str, call: Callable[[], Any]) -> Any:
-        return within(self._bounds.step_s, what, call)
-
-    def _at_end(self, what: str, call: Callable[[], Any]) -> None:
-        within(self._bounds.finish_s, what, call)
-
     def _end(self, session: wandb.Run, code: int) -> None:
-        seconds = self._bounds.finish_s + GRACE_S  # wandb keeps to the bound itself, unless its process is gone
-        within(seconds, "finish", lambda: session.finish(exit_code=code))
+        # wandb keeps to the bound itself, unless its process is gone.
+        self._patience.call("finish", lambda: session.finish(exit_code=code), GRACE_S)
 
     def _go_on_offline(self, status: str, code: int) -> None:
         """Log the end of the run, artifacts included, in a session of its own that `frame sync` appends."""
         with suppress(Exception):
             self._end(self._session, code)
         tear_down()
+        self._patience = Patience(LOCAL_S)
         session = self._offline()
-        self._at_end("keep the results", lambda: self._log_end(session, status))
+        self._patience.call("keep the results", lambda: self._log_end(session, status))
         self._end(session, code)
 
     def _log_end(self, session: wandb.Run, status: str) -> None:
@@ -156,7 +157,7 @@ class WandbTracker:
         if not page.is_file():
             return
         text = page.read_text()
-        if any(secret in text for secret in self._secrets):
+        if any(secret in text for secret in self._content.secrets):
             self._run.warn("report.html holds a secret, through the recipe: it is not sent to W&B")
             return
         session.log_artifact(artifacts.report(self._run.name, page), aliases=[session.id])
@@ -164,7 +165,7 @@ class WandbTracker:
             session.log({"report": wandb.Html(str(page), inject=False)})
 
     def _dataset(self) -> wandb.Artifact:
-        data = self._config.get("data", {})
+        data = self._content.config.get("data", {})
         return artifacts.dataset(data.get("use", "dataset"), data.get("root"), self._run.data)
 
     def _use_dataset(self) -> None:
@@ -172,24 +173,23 @@ class WandbTracker:
 
         def use() -> None:
             artifact = self._session.log_artifact(self._dataset())
-            artifact.wait(timeout=max(1, int(self._bounds.step_s)))
+            artifact.wait(timeout=max(1, int(self._patience.left)))
             self._session.use_artifact(artifact)
 
         with suppress(Exception):
-            self._bounded("take the dataset", use)
+            self._patience.call("take the dataset", use)
             self._dataset_used = True
 
     def _rows_there(self) -> int:
         """Ask the server how many rows of the run it has. Raises where it does not answer."""
-        self._api = self._api or wandb.Api(timeout=max(1, int(self._bounds.step_s / 2)))
+        self._api = self._api or wandb.Api(timeout=max(1, int(self._patience.seconds / 6)))
         run = self._api.run(f"{self._session.entity}/{self._session.project}/{self._session.id}")
         return int(run.load(force=True)["historyLineCount"])
 
     def _see_arrived(self, rows: int) -> None:
-        """Mark the session as uploaded once the server has all rows. Raises where it has not within a step's time."""
-        deadline = time.monotonic() + self._bounds.step_s
-        while (there := self._bounded("say what it has", self._rows_there)) < rows:
-            if time.monotonic() > deadline:
+        """Mark the session as uploaded once the server has all rows. Raises where it has not in time."""
+        while (there := self._patience.call("say what it has", self._rows_there)) < rows:
+            if self._patience.left < ASK_S:
                 raise TimeoutError(f"it has {there} of {rows} rows")
             time.sleep(0.2)
         arrived_marker(segments(self._run.folder)[-1]).touch()
