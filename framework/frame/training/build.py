@@ -47,6 +47,11 @@ class Parts:
     watched: Pipeline
     test: Pipeline
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model learns or keeps fixed."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
 
 @dataclass(frozen=True)
 class Network:
