@@ -7,12 +7,16 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from frame.report import images
+from frame.report import images, write_report
+from frame.report.headline import interval, verdict
+from frame.report.recipe import changes, read_recipe
 from frame.report.shapes import Damaged
 from frame.rundir.folder import RunDir, write_json
+from frame.rundir.lock import hold
 
 TINY = Path(__file__).parent / "framework" / "fixtures" / "tiny.yaml"
 ANALYZERS = (
@@ -69,7 +73,10 @@ def test_the_page_needs_nothing_but_itself_and_everybody_can_read_it(run, browse
     assert messages == []
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    shown = page.evaluate("[...document.images].map(image => [image.complete, image.naturalWidth, image.alt])")
+    shown = page.evaluate(
+        "[...document.images].map(image => [image.complete, image.naturalWidth,"
+        " image.alt || image.matches('.over > :first-child')])"  # the map that lies over it has the words
+    )
     assert len(shown) > 30
     assert all(complete and wide > 0 and alt for complete, wide, alt in shown)
     targets = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.getAttribute('href').slice(1))")
@@ -122,7 +129,9 @@ def test_filters_show_the_images_they_say(page):
     everything = page.evaluate("data.images")
     tiles = page.locator("#grid button")
     count = page.locator("#count")
-    assert count.inner_text().startswith(f"{len(everything)} images")
+    assert count.inner_text() == f"{len(everything)} of 360 are in this page."
+    rights = ["✓" in text for text in tiles.all_inner_texts()]
+    assert rights == sorted(rights)  # mistakes first
 
     page.get_by_label("Answer right and").select_option("wrong")
     wrong = [image for image in everything if image["target"] != image["predicted"]]
@@ -136,13 +145,13 @@ def test_filters_show_the_images_they_say(page):
     page.get_by_label("Confidence from").fill(str(least))
     left = [image for image in of_class if image["confidence"] >= least / 100]
     assert tiles.count() == len(left)
-    assert count.inner_text() == f"{len(left)} of {len(everything)} images match."
+    assert count.inner_text() == f"{len(left)} of {len(everything)} images in this page match."
 
     page.get_by_label("Confidence from").fill("101")
     assert count.inner_text() == "No image matches: widen the filters, or reset them."
     page.locator("#filters").get_by_role("button", name="Reset").click()
     page.wait_for_function("document.querySelectorAll('#grid button').length > 1")
-    page.get_by_label("Order most").select_option("-loss")
+    page.get_by_label("Order mistakes").select_option("-loss")
     page.locator("#more").click()
     worst = max(everything, key=lambda image: image["loss"])
     assert tiles.count() == min(120, len(everything))
@@ -163,6 +172,50 @@ def test_a_cell_of_the_confusion_matrix_leads_to_its_images(page):
     texts = page.locator("#grid button").all_inner_texts()
     assert 0 < len(texts) <= int(before)
     assert all(label in text for text in texts)
+    assert page.locator("#count").inner_text() == f"{len(texts)} of {before} are in this page."
+    assert page.evaluate("location.hash") == f"#images?target={image['target']}&predicted={image['predicted']}"
+    page.get_by_role("link", name="back to Confusion matrix").click()
+    assert page.evaluate("document.activeElement.dataset.true") == image["target"]
+    assert page.evaluate("location.hash") == "#confusion"
+
+
+@pytest.mark.browser
+def test_galleries_are_live_and_every_view_has_an_address(page, run):
+    result = json.loads((run / "analysis" / "misclassified" / "result.json").read_text())
+    tiles = page.locator("section[aria-labelledby=misclassified] .thumbnails button")
+    numbers = [int(tile.get_attribute("data-image")) for tile in tiles.all()]
+    assert numbers == [image["index"] for image in result["images"]]
+    tiles.nth(1).click()
+    assert page.evaluate("location.hash") == f"#misclassified?image={numbers[1]}"
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("location.hash") == f"#misclassified?image={numbers[2]}"
+    sent = page.url
+    page.keyboard.press("Escape")
+    assert page.evaluate("[location.hash, document.activeElement.dataset.image]") == ["#misclassified", str(numbers[2])]
+    page.goto("about:blank")
+    page.goto(sent)
+    assert page.locator("#viewer-title").inner_text().startswith(f"Test image {numbers[2]}:")
+    page.goto(sent.split("#")[0] + f"#images?answer=wrong&order=-loss&image={numbers[0]}")
+    assert page.locator("#viewer-title").inner_text().startswith(f"Test image {numbers[0]}:")
+    page.keyboard.press("Escape")
+    assert page.locator("#filters [name=answer]").input_value() == "wrong"
+    assert page.evaluate("location.hash") == "#images?answer=wrong&order=-loss"
+    page.go_back()
+    assert page.locator("#viewer-title").inner_text().startswith(f"Test image {numbers[2]}:")
+
+
+@pytest.mark.browser
+def test_pairs_and_maps_are_shown_in_their_sections(page):
+    groups = page.locator("section[aria-labelledby=confusion] .group")
+    assert groups.count() == 10
+    wanted = re.fullmatch(r"(\S+) → (\S+) (\d+) of (\d+) are in this page", groups.first.inner_text())
+    cell = page.locator(f'.matrix [data-true="{wanted[1]}"][data-predicted="{wanted[2]}"]')
+    assert cell.inner_text() == wanted[4]
+    groups.first.get_by_role("button").click()
+    assert page.locator("#grid button").count() == int(wanted[3])
+    first = page.locator("section[aria-labelledby=grad_cam] .maps > li").first
+    assert first.locator(".was-wrong").count() == 1  # mistakes first
+    assert first.locator("figcaption").count() >= 2
 
 
 @pytest.mark.browser
@@ -194,6 +247,85 @@ def test_the_page_says_what_was_overridden_and_found(run):
     assert ("epochs:", "command line") in marked
     assert ("max_lr:", "found by the LR finder") in marked
     assert not any(key == "seed:" for key, _ in marked)
+    row = r"<tr><td[^>]*><code>(.*?)</code></td><td[^>]*><code>(.*?)</code></td><td[^>]*>(.*?)</td>"
+    table = {key: (value, origin) for key, value, origin in re.findall(row, page)}
+    assert table["train.epochs"] == ("3", "command line")
+    assert float(table["scheduler.max_lr"][0]) > 0
+    assert table["analyzers"][0].startswith("[{&#34;use&#34;: &#34;fails&#34;")
+
+
+def test_changed_values_have_their_whole_key_and_lists_and_nulls_too(tmp_path):
+    (tmp_path / "r.yaml").write_text("model: {widths: [1, 2], act: null}\ntrain: {lrs: []}\nlist: [{a: 1}]\n")
+    recipe = read_recipe(tmp_path / "r.yaml")
+    overrides = ["model.widths", "model.act", "train.lrs", "list.0.a", "scheduler"]
+    found = changes(recipe, {"overrides": overrides, "found": ["model.widths.1"]})
+    assert [(change.key, change.value) for change in found] == [
+        ("model.widths", "[1, 2]"), ("model.act", "null"), ("train.lrs", "[]"), ("list.0.a", "1"),
+        ("scheduler", "null"), ("model.widths.1", "2"),
+    ]  # fmt: skip
+
+
+def test_the_head_says_what_was_trained_and_how_sure_its_accuracy_is(run):
+    page = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", (run / "report.html").read_text()))
+    record = json.loads((run / "run.json").read_text())
+    right = round(360 * record["test_accuracy"])
+    low, high = interval(right, 360)
+    assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, n = 360" in page
+    assert f"{right} of 360 test images are right" in page
+    assert "1,437 training, 360 test, 10 classes" in page
+    assert f"Model tiny {record['parameters']:,} parameters" in page
+    assert "Optimizer adam one_cycle, learning rate up to " in page
+    assert "training images/s (median)" in page
+    counts = json.loads((run / "data.json").read_text())["class_counts"]
+    assert sum(counts["training"]) == 1437
+    assert f"class training test 0 {counts['training'][0]} {counts['test'][0]} 1 " in page
+
+
+@pytest.mark.parametrize(
+    ("right", "images", "expected"),  # Newcombe, Statistics in Medicine 17 (1998), table I, method 3
+    [(81, 263, (0.2553, 0.3662)), (15, 148, (0.0624, 0.1605)), (0, 20, (0, 0.1611)), (1, 29, (0.0061, 0.1718))],
+)
+def test_the_interval_is_wilsons(right, images, expected):
+    assert interval(right, images) == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("right", "lines", "said"),
+    [
+        (60, [], "60 of 100 test images are right, which may be chance: always naming the most frequent class"),
+        (90, [], "90 of 100 test images are right; of all images like them, 82.6 to 94.5 %."),
+        (
+            90,
+            [(0.99, 0.9, 0.4)],
+            "It overfits: in the last epoch it got 99.0 % of the training images right, 90.0 % of",
+        ),
+        (90, [(0.7, 0.8, 0.6), (0.9, 0.9, 0.4)], "The test loss was still falling: longer training may help."),
+        (90, [(0.7, 0.8, 0.4), (0.9, 0.9, 0.39)], "Training and test accuracy are close together at the end."),
+    ],
+)
+def test_the_verdict_of_a_run(right, lines, said):
+    targets = np.repeat([0, 1], [60, 40])
+    answers = np.where(np.arange(100) < 60, 0, 1) if right > 60 else np.zeros(100, int)
+    answers[: 100 - right if right > 60 else 0] = 1
+    epochs = [{"train/acc": train, "test/acc": test, "test/loss": loss} for train, test, loss in lines]
+    assert said in verdict(images.SavedPredictions(np.eye(2)[answers], targets, ["a", "b"]), epochs)
+
+
+def test_a_killed_run_is_called_so(cli, tmp_path):
+    folder = tmp_path / "runs" / "killed"
+    folder.mkdir(parents=True)
+    record = {"id": "killed", "name": "x", "state": "running", "watched": "test", "epochs": 3}
+    write_json(folder / "run.json", {**record, "started": "2026-11-23T10:00:00+00:00"})
+    with hold(folder / ".lock"):
+        write_report(RunDir(folder), "running")
+    page = (folder / "report.html").read_text()
+    assert "This run is still training: 0 of 3 epochs are done after " in page
+    assert "take about" not in page
+    assert cli("report", folder).code == 0
+    page = (folder / "report.html").read_text()
+    assert "This run was <strong>killed</strong>" in page
+    assert f"frame resume {folder}" in page
+    assert "optimistic" not in page  # there is no best value
 
 
 def test_the_page_is_made_again_from_the_folder_alone(cli, run, tmp_path):
@@ -211,7 +343,8 @@ def test_while_a_run_goes_on_each_epoch_writes_the_page_anew(cli, tmp_path):
     (run,) = (tmp_path / "runs" / "tiny").iterdir()
     pages = [(run / f"page{epoch}.html").read_text() for epoch in (1, 2)]
     for done, page in enumerate(pages, start=1):
-        assert f"This run is still training: {done} of 3 epochs are done." in page
+        assert f"This run is still training: {done} of 3 epochs are done after " in page
+        assert "; the others take about " in page
         assert len(charts(page)["curves-0"]["series"][0]["x"]) == done
         assert "Confusion matrix" not in page
     last = (run / "report.html").read_text()

@@ -54,6 +54,7 @@ from .api.results import (
     Picture,
     Series,
     Table,
+    Thumbnail,
 )
 from .api.steps import Steps
 from .api.text import shorten
@@ -119,6 +120,7 @@ __all__ = [
     "Steps",
     "Table",
     "Targets",
+    "Thumbnail",
     "Tracker",
     "TrackerComponent",
     "TrainingRun",

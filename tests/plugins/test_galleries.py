@@ -26,6 +26,7 @@ def test_misclassified_shows_the_most_confident_mistakes():
     assert row["loss"] == pytest.approx(predictions.losses[expected[0]], abs=1e-6)
     said = f"{first.target} → {first.predicted}\n{100 * first.confidence:.1f} % · #{first.index}"
     assert captions(result.figures[0])[0] == said
+    assert [each.index for each in result.figures[0].thumbnails] == expected
     assert result.scalars == {"images": 40.0, "share": 0.4}
     assert not result.notes
 
@@ -70,6 +71,8 @@ def test_a_gallery_of_each_class_has_a_row_for_each():
     first = result.images[0]
     said = f"→ {first.predicted}\n{100 * first.confidence:.1f} %\n#{first.index}\nloss {first.loss:.2f}"
     assert captions(result.figures[0])[0] == said
+    thumbnail = result.figures[0].thumbnails[0]
+    assert (thumbnail.group, thumbnail.note) == (first.target, f"loss {first.loss:.2f}")
     assert "for each class" in result.title
     assert render(result.figures[0]).std() > 5
 

@@ -238,9 +238,9 @@ def test_the_model_comes_back_as_it_was(mode):
         result = GradCAM(correct=1, misclassified=1, overlays=1).build(run)
         again = maps_of(run, [(0, 0)], ["stem"])[0, 0]["stem"]
     assert [picture.name for picture in result.figures] == [
-        "grad_cam_correct",
         "grad_cam_misclassified",
         "grad_cam_overlays",
+        "grad_cam_correct",
     ]
     np.testing.assert_allclose(again, expected, atol=1e-5)
     unchanged()
@@ -270,7 +270,7 @@ def test_the_model_comes_back_as_it_was_after_an_error(error):
 
 def test_pictures_have_a_row_an_image_and_a_column_a_layer():
     run = make_run(mistakes=40)
-    correct, wrong, overlays = GradCAM(correct=2, misclassified=3, overlays=7).build(run).figures
+    wrong, overlays, correct = GradCAM(correct=2, misclassified=3, overlays=7).build(run).figures
     headings = [axes.get_title() for axes in correct.image.axes if axes.get_title()]
     assert headings == ["image", "stem", "deep"]
     labels = [axes.get_ylabel() for axes in wrong.image.axes if axes.get_ylabel()]
@@ -290,8 +290,8 @@ def test_pictures_have_a_row_an_image_and_a_column_a_layer():
 def test_images_come_with_their_maps_for_their_own_pages():
     run = make_run(mistakes=40)
     result = GradCAM(correct=2, misclassified=3, overlays=4, pages=9).build(run)
-    right, wrong = result.images[:9], result.images[9:]
-    assert len(wrong) == 9
+    wrong, right = result.images[:9], result.images[9:]
+    assert len(right) == 9
     assert len({image.index for image in result.images}) == 18
     for image in right:
         assert image.target == image.predicted == CLASSES[run.data.test.targets[image.index]]
@@ -302,9 +302,12 @@ def test_images_come_with_their_maps_for_their_own_pages():
         np.testing.assert_array_equal(image.image, run.evaluation_pixels([image.index])[0])
     index, number = wrong[3].index, int(run.data.test.targets[wrong[3].index])
     alone = maps_of(run, [(index, number)], ["stem", "deep"])[index, number]
+    mistakes, overlays, _ = (figure.thumbnails for figure in result.figures)
+    assert [(each.index, list(each.maps)) for each in mistakes] == [(i.index, list(i.heats)) for i in wrong[:3]]
+    assert list(overlays[3].maps) == [name for name in wrong[3].heats if name.startswith("deep")]
     np.testing.assert_allclose(wrong[3].heats[f"deep · true {CLASSES[number]}"], alone["deep"], atol=1e-4)
     shown = GradCAM(correct=2, misclassified=3, overlays=4, pages=0).build(run).images
-    assert [image.index for image in shown] == [*(i.index for i in right[:2]), *(i.index for i in wrong[:4])]
+    assert [image.index for image in shown] == [*(i.index for i in wrong[:4]), *(i.index for i in right[:2])]
 
 
 def test_a_model_whose_numbers_are_lost_shows_no_heat():
@@ -318,7 +321,7 @@ def test_a_model_whose_numbers_are_lost_shows_no_heat():
 def test_a_layer_of_another_depth_than_those_shown_can_make_the_overlays():
     result = GradCAM(layers=("stem",), overlay_layer="deep", correct=1, misclassified=1, overlays=3).build(make_run())
     assert [axes.get_title() for axes in result.figures[0].image.axes if axes.get_title()] == ["image", "stem"]
-    assert "at deep" in result.figures[2].image.get_suptitle()
+    assert "at deep" in result.figures[1].image.get_suptitle()
 
 
 def test_an_unknown_layer_gets_the_nearest_right_one():
@@ -342,7 +345,7 @@ def test_a_layer_without_a_map_that_the_recipe_names_is_refused_with_the_reason(
 def test_a_layer_without_a_map_that_the_model_names_is_left_out_with_the_reason():
     result = GradCAM(correct=1, misclassified=1, overlays=1).build(make_run(cam_layers=("deep", "pool")))
     assert result.notes[0].startswith("Layer 'pool' is left out: its map is 1x1")
-    assert "at deep" in result.figures[2].image.get_suptitle()
+    assert "at deep" in result.figures[1].image.get_suptitle()
     none = GradCAM().build(make_run(cam_layers=("pool",)))
     assert not none.figures
     assert len(none.notes) == 2
@@ -358,7 +361,7 @@ def test_no_layers_named_lists_the_convolutions():
 def test_too_few_images_are_shown_and_said(mistakes):
     result = GradCAM(layers=("deep",), overlays=5).build(make_run(mistakes=mistakes))
     names = [picture.name.removeprefix("grad_cam_") for picture in result.figures]
-    expected = {0: ["correct"], 3: ["correct", "misclassified", "overlays"], 100: ["misclassified", "overlays"]}
+    expected = {0: ["correct"], 3: ["misclassified", "overlays", "correct"], 100: ["misclassified", "overlays"]}
     assert names == expected[mistakes]
     assert len(result.notes) == 1
 

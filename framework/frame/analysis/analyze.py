@@ -136,7 +136,7 @@ def _save_figure(folder: Path, figure: Figure, draw: bool) -> SavedFigure:
         return SavedChart(**vars(thinned(_placed(figure))), file=file)
     if isinstance(figure, Matrix):
         return SavedMatrix(**vars(figure), file=file)
-    return SavedPicture(title=figure.title, caption=figure.caption, file=file)
+    return SavedPicture(title=figure.title, caption=figure.caption, file=file, thumbnails=figure.thumbnails)
 
 
 def _placed(chart: Chart) -> Chart:

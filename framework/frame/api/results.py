@@ -21,17 +21,33 @@ PLAIN_NAME = r"[\w-][\w.-]*"
 
 
 @dataclass(frozen=True)
+class Thumbnail:
+    """One test image in the report, small: select it, and its page opens.
+
+    index: its number; the image is among the result's `images`. note: what stands below it, beside its classes. maps:
+    which of its heat maps are shown beside it, by name. group: what it has in common with those before and after it; it
+    stands above them.
+    """
+
+    index: int
+    note: str = ""
+    maps: Sequence[str] = ()
+    group: str = ""
+
+
+@dataclass(frozen=True)
 class Picture:
     """A figure to look at: a matplotlib figure, or PNG bytes made by another tool.
 
     name: the file's name without its ending: letters, digits, `_`, `-`, `.`. caption: what it shows and how to read it;
-    also its alt text.
+    also its alt text. thumbnails: the test images in it, in their order; the report shows these in the picture's place.
     """
 
     name: str
     title: str
     image: MatplotlibFigure | bytes
     caption: str = ""
+    thumbnails: Sequence[Thumbnail] = ()
 
 
 @dataclass(frozen=True)

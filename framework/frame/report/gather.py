@@ -12,10 +12,13 @@ from ..rundir.folder import RunDir
 from ..rundir.history import checked_lines
 from ..rundir.jsonfile import read_json
 from ..rundir.record import Record
-from ..rundir.results import Result, SavedChart, SavedFigure, SavedMatrix, SavedTable
+from ..rundir.results import Result, SavedChart, SavedFigure, SavedMatrix, SavedPicture, SavedTable
+from .dataset import data_name, described
+from .headline import at_a_glance
 from .images import SavedPredictions, browsable, inline_picture
-from .recipe import annotated, read_recipe, without_secrets
-from .shapes import Damaged, Data, Environment, Finding, metric_names
+from .progress import last_written, progress
+from .recipe import annotated, changes, read_recipe, without_secrets
+from .shapes import Damaged, Data, Environment, Finding, Schedule, metric_names
 from .thinning import ROWS, evenly, thinned
 
 RESULT_BYTES = 2**25
@@ -31,26 +34,47 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
 
     A file that is missing is left out; so is a damaged one, and named.
 
-    state: the run's, where it is not yet the one of run.json. Raises UserError where that is damaged: without it there
-    is nothing to say.
+    state: the run's, where it is not yet the one of run.json; who has the folder gives it. Raises UserError where
+    run.json is damaged: without it there is nothing to say.
     """
     record = read_json(folder.record, Record)
-    record |= {"state": state or record["state"]}
+    record |= {"state": state or folder.state()}
     damaged = Damaged()
-    lines = damaged.without([], checked_lines, folder.metrics)
-    epochs = [line for line in lines if is_epoch(line)]
-    best = record.get("best")
-    best_at = [place for place, line in enumerate(epochs) if best and line["epoch"] == best["epoch"]]
-    timing = damaged.without([], checked_lines, folder.timing)
-    seconds = {line["epoch"]: line["seconds"] for line in timing if "seconds" in line}
-    results = _results(folder, damaged)
-    predictions = damaged.without(None, SavedPredictions.read, folder)
-    images, left_out = browsable(folder, results, predictions, damaged)
-    figures = [figure for result in results for figure in result["figures"]]
     recipe = damaged.without(None, read_recipe, folder.recipe)
+    predictions = damaged.without(None, SavedPredictions.read, folder)
+    info = damaged.without(None, _read, folder.data_info, Data) or Data()
     page = {
         "record": record,
         "folder": str(folder.path.resolve()),
+        **_course(folder, record, recipe.values if recipe else {}, predictions, damaged),
+        **_analyses(folder, predictions, damaged),
+        "lr_finding": damaged.without(None, _read, folder.lr_finding, Finding),
+        "recipe": annotated(recipe, record.get("recipe", {})) if recipe else [],
+        "changes": changes(recipe, record.get("recipe", {})) if recipe else [],
+        "last_written": last_written(folder) if record["state"] == "killed" else None,
+        "environment": damaged.without(None, _read, folder.environment, Environment),
+        "predictions": predictions,
+        "dataset": described(info, predictions),
+        "data_name": data_name(recipe.values) if recipe else "",
+        "omissions": info,
+        "untested": without_images(predictions.targets, predictions.classes) if predictions else [],
+        "damaged": damaged,
+    }
+    return without_secrets(recipe, page) if recipe else page
+
+
+def _course(
+    folder: RunDir, record: Record, values: dict[str, Any], predictions: SavedPredictions | None, damaged: Damaged
+) -> dict[str, Any]:
+    """Return what there is to say of the epochs, and of the run at a glance. values: the resolved recipe."""
+    lines = damaged.without([], checked_lines, folder.metrics)
+    timing = damaged.without([], checked_lines, folder.timing)
+    plan = damaged.without(None, _read, folder.schedule, Schedule)
+    epochs = [line for line in lines if is_epoch(line)]
+    best = record.get("best")
+    best_at = [place for place, line in enumerate(epochs) if best and line["epoch"] == best["epoch"]]
+    seconds = {line["epoch"]: line["seconds"] for line in timing if "seconds" in line}
+    return {
         "done": len(epochs),
         "epochs": [
             epochs[place] | {"seconds": seconds.get(epochs[place]["epoch"])}
@@ -58,23 +82,26 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
         ],
         "columns": metric_names(epochs),
         "last_step": lines[-1]["step"] if lines else 0,
-        "lr_finding": damaged.without(None, _read, folder.lr_finding, Finding),
-        "recipe": annotated(recipe, record.get("recipe", {})) if recipe else [],
-        "environment": damaged.without(None, _read, folder.environment, Environment),
-        "results": results,
-        "predictions": predictions,
-        "left_out": left_out,
-        "omissions": damaged.without({}, _read, folder.data_info, Data),
-        "untested": without_images(predictions.targets, predictions.classes) if predictions else [],
-        "galleries": {result["name"]: result["title"] for result in results if result["images"]},
-        "data": {
-            "charts": {figure["id"]: figure for figure in figures if figure["kind"] == "chart"},
-            "images": images,
-            "classes": predictions.classes if predictions else [],
-        },
-        "damaged": damaged,
+        "progress": progress(record, timing, len(epochs)) if record["state"] == "running" else None,
+        "glance": at_a_glance(values, record, plan["lrs"] if plan else (), predictions, epochs, timing),
     }
-    return without_secrets(recipe, page) if recipe else page
+
+
+def _analyses(folder: RunDir, predictions: SavedPredictions | None, damaged: Damaged) -> dict[str, Any]:
+    """Return the analyzers' results, and what of them the page's scripts show."""
+    results = _results(folder, damaged)
+    images, left_out = browsable(folder, results, predictions, damaged)
+    figures = {figure["id"]: figure for result in results for figure in result["figures"]}
+    titles = {result["name"]: result["title"] for result in results if result["images"]}
+    data = {
+        "charts": {name: figure for name, figure in figures.items() if figure["kind"] == "chart"},
+        "thumbnails": {name: figure["thumbnails"] for name, figure in figures.items() if "thumbnails" in figure},
+        "images": images,
+        "galleries": titles,
+        "classes": predictions.classes if predictions else [],
+        "counts": predictions.cells() if predictions else [],
+    }
+    return {"results": results, "left_out": left_out, "galleries": titles, "data": data}
 
 
 def _read(path: Path, shape: Any) -> Any:
@@ -113,7 +140,7 @@ def _result(path: Path, damaged: Damaged) -> dict[str, Any]:
 def _figure(figure: SavedFigure, place: Path, damaged: Damaged) -> dict[str, Any] | None:
     """Return a figure as the page shows it: a picture inlined, a matrix with its rates; None for a damaged picture.
 
-    Earlier versions saved charts with all points.
+    Where a picture is of test images, the page shows these in its place. Earlier versions saved charts with all points.
     """
     if isinstance(figure, SavedChart):
         return asdict(thinned(figure))
@@ -121,6 +148,8 @@ def _figure(figure: SavedFigure, place: Path, damaged: Damaged) -> dict[str, Any
         counts = figure.counts.tolist()
         return asdict(figure) | {"counts": counts, "rates": [[n / max(1, sum(row)) for n in row] for row in counts]}
     picture = {"kind": "picture", "title": figure.title, "caption": figure.caption}
+    if isinstance(figure, SavedPicture) and figure.thumbnails:
+        return picture | {"kind": "thumbnails", "thumbnails": [asdict(each) for each in figure.thumbnails]}
     damaged.without(None, inline_picture, picture, place / figure.file)
     return picture if "src" in picture else None
 

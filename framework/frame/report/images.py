@@ -56,6 +56,13 @@ class SavedPredictions:
     def mistakes(self) -> int:
         return int((self.probabilities.argmax(1) != self.targets).sum())
 
+    def cells(self) -> list[tuple[int, int, int]]:
+        """Return how many images there are of each true and predicted class: (true, predicted, count) where any."""
+        places = self.targets * len(self.classes) + self.probabilities.argmax(1)
+        found, counts = np.unique(places, return_counts=True)
+        pairs = (divmod(place, len(self.classes)) for place in found.tolist())
+        return [(*pair, count) for pair, count in zip(pairs, counts.tolist(), strict=True)]
+
     def top(self, index: int) -> list[tuple[str, float]]:
         """Return the likeliest classes of one image with their probabilities."""
         row = self.probabilities[index]
@@ -91,8 +98,9 @@ def _gather(
     if name not in entry["in"]:
         entry["in"].append(name)
     for heat, file in item["heats"].items():
-        source = _webp(_heat(archives.read(name, file)), lossless=False)
-        entry["heats"].append({"name": heat, "src": source})
+        grey = archives.read(name, file)
+        source = _webp(_heat(grey), lossless=False)
+        entry["heats"].append({"name": heat, "src": source, "cold": grey.getextrema()[1] == 0})
         spent += len(source)
     return spent
 

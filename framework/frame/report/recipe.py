@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
+from ..nested import Key
 from ..recipe.yaml_text import YamlFile, dotted, places, read_yaml
 from ..secrets import SHORTEST, hide_secrets, hide_settings, known_secrets, secret_settings
 
@@ -18,6 +20,14 @@ class Line(NamedTuple):
 
     text: str
     origin: str = ""
+
+
+class Change(NamedTuple):
+    """A value that was not the recipe's own: its whole key, itself as a recipe could write it, and who decided it."""
+
+    key: str
+    value: str
+    origin: str
 
 
 def read_recipe(path: Path) -> YamlFile | None:
@@ -44,7 +54,30 @@ def annotated(recipe: YamlFile, record: Mapping[str, Any]) -> list[Line]:
     if hidden != recipe.values:
         text = OmegaConf.to_yaml(OmegaConf.create(hidden))
         known = places(text)
-    origins = dict.fromkeys(record.get("overrides", ()), "command line")
-    origins |= dict.fromkeys(record.get("found", ()), "found by the LR finder")
+    origins = _origins(record)
     marks = {place.line: origins[dotted(key)] for key, place in known.items() if dotted(key) in origins}
     return [Line(line, marks.get(number, "")) for number, line in enumerate(text.splitlines(), start=1)]
+
+
+def changes(recipe: YamlFile, record: Mapping[str, Any]) -> list[Change]:
+    """Return the values that the recipe's file does not have, without secrets; record: as for `annotated`.
+
+    A key that the resolved recipe does without, such as a section set to null, is null.
+    """
+    values, keys = hide_settings(recipe.values, known_secrets()), {dotted(key): key for key in recipe.places}
+    found = {name: _at(values, keys[name]) if name in keys else None for name in _origins(record)}
+    return [
+        Change(name, json.dumps(found[name], ensure_ascii=False), origin) for name, origin in _origins(record).items()
+    ]
+
+
+def _origins(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return who decided the values that were not the recipe's own, by their dotted keys."""
+    given = dict.fromkeys(record.get("overrides", ()), "command line")
+    return given | dict.fromkeys(record.get("found", ()), "found by the LR finder")
+
+
+def _at(values: Any, key: Key) -> Any:
+    for part in key:
+        values = values[part]
+    return values

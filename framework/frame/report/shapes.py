@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NotRequired, ParamSpec, TypeVar
 
-from pydantic import NonNegativeInt
+from pydantic import FiniteFloat, NonNegativeInt
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
 from ..errors import UserError
@@ -41,6 +41,17 @@ class Data(TypedDict):
     """data.json."""
 
     left_out: NotRequired[list[Omitted]]
+    classes: NotRequired[list[str]]
+    shape: NotRequired[tuple[int, int, int]]
+    train_size: NotRequired[NonNegativeInt]
+    class_counts: NotRequired[dict[str, list[NonNegativeInt]]]
+    """Of each part, the images of each class, in the order of `classes`."""
+
+
+class Schedule(TypedDict):
+    """schedule.json."""
+
+    lrs: list[FiniteFloat]
 
 
 class Finding(TypedDict):

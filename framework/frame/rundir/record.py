@@ -41,6 +41,8 @@ class Facts(TypedDict, total=False):
     watched: str
     epochs: int | FiniteFloat
     recipe: Origin
+    parameters: NonNegativeInt
+    """Of the model."""
     launch: str
     """What names the torchrun that began it."""
     group: str

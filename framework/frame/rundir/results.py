@@ -6,6 +6,7 @@ refused when it is read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from pydantic import ConfigDict, Field, NonNegativeInt, PlainValidator, StringConstraints, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic takes that of `typing` from Python 3.12 on
 
-from ..api.results import PLAIN_NAME, Chart, Matrix, Table
+from ..api.results import PLAIN_NAME, Chart, Matrix, Table, Thumbnail
 
 File: TypeAlias = Annotated[str, StringConstraints(pattern=f"^{PLAIN_NAME}$")]
 """A file in the folder of its result, and nowhere else."""
@@ -61,11 +62,12 @@ class SavedMatrix(Matrix):
 
 @dataclass(frozen=True, kw_only=True)
 class SavedPicture:
-    """A picture is its file."""
+    """A picture is its file, and the test images that it shows. Earlier versions wrote none of these."""
 
     title: str
     caption: str
     file: File
+    thumbnails: Sequence[Thumbnail] = ()
     kind: Literal["picture"] = "picture"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from ..api.data import DataInfo, Predictions
+from ..api.data import DataInfo, DataSplits, Predictions
 from ..errors import UserError
 from .folder import RunDir, write_json
 from .jsonfile import checked, damaged, read_json, small_enough
@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def save_info(folder: RunDir, info: DataInfo) -> None:
-    """Write what a model needs to know of the data: with it, it can be built without them."""
-    write_json(folder.data_info, asdict(info))
+def save_info(folder: RunDir, data: DataSplits) -> None:
+    """Write what a model needs to know of the data: with it, it can be built without them; and the images a class."""
+    import numpy as np
+
+    parts = {"training": data.train, "validation": data.validation, "test": data.test}
+    counts = {
+        name: np.bincount(part.targets, minlength=len(data.classes)).tolist() for name, part in parts.items() if part
+    }
+    write_json(folder.data_info, asdict(data.info) | {"class_counts": counts})
 
 
 def read_info(folder: RunDir) -> DataInfo:

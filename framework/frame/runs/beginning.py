@@ -48,13 +48,13 @@ def make_visible(draft: RunDir, loaded: Loaded, parts: Parts, console: Console, 
     recipe = parts.recipe
     draft.update_record(
         id=draft.run_id, name=recipe.name, state="running", started=now(), watched=recipe.data.watched,
-        epochs=recipe.train.epochs, recipe=provenance(loaded.source, recipe),
+        epochs=recipe.train.epochs, recipe=provenance(loaded.source, recipe), parameters=parts.parameters,
     )  # fmt: skip
     if name := launch_name():
         draft.update_record(launch=name)
     if group:
         draft.update_record(group=group)
-    save_info(draft, parts.data.info)
+    save_info(draft, parts.data)
     # Learning rates in it may still be `auto`: the run can be resumed from here on.
     keep_plugins(draft, recipe, console.warn)
     save_recipe(draft, recipe)

@@ -13,7 +13,6 @@ def describe(parts: Parts, console: Console) -> None:
     """Say on what, with what and how long the run trains."""
     data, steps = parts.data, parts.steps
     validation = f", {len(data.validation):,} validation" if data.validation else ""
-    parameters = sum(parameter.numel() for parameter in parts.model.parameters())
     console.say(f"device    {parts.backend.describe()}")
     images = f"{len(data.train):,} training{validation}, {len(data.test):,} test images"
     console.say(f"data      {parts.recipe.dataset.use}: {images}, {len(data.classes)} classes")
@@ -21,7 +20,7 @@ def describe(parts: Parts, console: Console) -> None:
         console.say(f"left out  {omission}")
     for classes in lacking(data):
         console.say(f"lacks     {classes}")
-    console.say(f"model     {parts.recipe.model.use}: {parameters:,} parameters")
+    console.say(f"model     {parts.recipe.model.use}: {parts.parameters:,} parameters")
     console.say(f"steps     {steps.per_epoch:,} an epoch, {steps.total:,} in {steps.epochs} epochs")
 
 

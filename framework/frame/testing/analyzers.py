@@ -123,6 +123,8 @@ def check_result(owner: str, result: AnalyzerResult, what: str = "a run") -> Non
     for figure in result.figures:
         require(figure.caption.strip(), f"{where}: figure '{figure.name}' has no caption: say how to read it")
         _check_figure(f"{where}: figure '{figure.name}'", figure)
+        if isinstance(figure, Picture):
+            _check_thumbnails(f"{where}: figure '{figure.name}'", figure, result)
     for table in result.tables:
         _check_table(f"{where}: table '{table.name}'", table)
     for image in result.images:
@@ -132,6 +134,16 @@ def check_result(owner: str, result: AnalyzerResult, what: str = "a run") -> Non
     advice = "return plain values: str, int, float, and what frame's results are made of"
     with tempfile.TemporaryDirectory() as folder, doing(f"saving the result of {where}", advice):
         save_result(Path(folder), 0, result, draw=False)
+
+
+def _check_thumbnails(where: str, picture: Picture, result: AnalyzerResult) -> None:
+    maps = {image.index: image.heats for image in result.images}
+    for each in picture.thumbnails:
+        require(
+            each.index in maps, f"{where} has a thumbnail of image {each.index}, which is not in the result's images"
+        )
+        lost = [name for name in each.maps if name not in maps[each.index]]
+        require(not lost, f"{where}: image {each.index} has no heat map {', '.join(lost)}")
 
 
 def _check_names(where: str, kind: str, names: Iterable[str]) -> None:

@@ -59,6 +59,11 @@ class Parts(Network):
     watched: Pipeline
     test: Pipeline
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model learns or keeps fixed."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
 
 def data_root(recipe: Recipe) -> Path:
     """Return the folder of the data: the recipe's, else that of FRAME_DATA_DIR, else `data`."""

@@ -14,6 +14,7 @@ from frame import (
     Matrix,
     Picture,
     Table,
+    Thumbnail,
     figures,
     hookimpl,
     shorten,
@@ -35,7 +36,7 @@ class Confusion(AnalyzerComponent):
 
     pairs: int = Field(10, ge=0)
     """Number of confused pairs in their table, and in their picture, which has 20 rows at most."""
-    images_per_cell: int = Field(6, ge=0, le=50)
+    images_per_cell: int = Field(8, ge=0, le=50)
     """Number of images to browse for each cell of the matrix, the most confident ones; 600 in all at most."""
 
     def build(self, run: AnalysisRun) -> AnalyzerResult:
@@ -51,7 +52,7 @@ class Confusion(AnalyzerComponent):
         mistakes = confused_cells(matrix)
         cells = mistakes + [(c, c) for c in range(len(classes)) if matrix[c, c]]
         pairs = mistakes[: self.pairs]
-        picture = [pairs_picture(run, matrix, pairs[: figures.MOST_ROWS])] if pairs else []
+        picture = [pairs_picture(run, matrix, pairs[: figures.MOST_ROWS], self.images_per_cell)] if pairs else []
         return AnalyzerResult(
             TITLE,
             figures=(Matrix("confusion", TITLE, classes, matrix, caption), *picture),
@@ -101,24 +102,30 @@ def confused_pairs(matrix: npt.NDArray[Any], classes: tuple[str, ...], cells: Ce
     return Table("confused_pairs", PAIRS, columns, rows, caption)
 
 
-def pairs_picture(run: AnalysisRun, matrix: npt.NDArray[Any], cells: Cells) -> Picture:
-    """Return the images of the most frequent mistakes, a row for each pair."""
+def pairs_picture(run: AnalysisRun, matrix: npt.NDArray[Any], cells: Cells, browsable: int) -> Picture:
+    """Return the images of the most frequent mistakes, a row for each pair. browsable: how many of a cell are."""
     classes, rows = run.data.classes, []
+    thumbnails: list[Thumbnail] = []
+    shown = min(browsable, figures.IMAGES_PER_ROW) or figures.IMAGES_PER_ROW
     for true, predicted in cells:
-        images = figures.labelled_images(run, cell_images(run, [(true, predicted)], figures.IMAGES_PER_ROW))
+        images = figures.labelled_images(run, cell_images(run, [(true, predicted)], shown))
         count = int(matrix[true, predicted])
         names = f"{shorten(classes[true], 16)}\n→ {shorten(classes[predicted], 16)}"
         captioned = [
             figures.Captioned(image.image, f"{100 * image.confidence:.1f} %\n#{image.index}") for image in images
         ]
         rows.append(figures.ImageRow(f"{names}\n{count:,} image{'s' if count > 1 else ''}", captioned))
+        group = f"{classes[true]} → {classes[predicted]}"
+        thumbnails += [Thumbnail(image.index, group=group) for image in images if browsable]
     caption = (
         f"The most frequent mistakes, a row for each pair (true class → predicted class, number of images), with up to "
-        f"{figures.IMAGES_PER_ROW} images, the most confident first. Above each: confidence, and its number in the "
+        f"{shown} images, the most confident first. With each: confidence, and its number in the "
         "test set. If the images of a pair look alike to you too, more of them, larger images or better labels help; "
         "if not, the model misses what tells them apart."
     )
-    return Picture("confused_pairs", PAIRS, figures.image_rows(rows, title=PAIRS, color=figures.WRONG), caption)
+    return Picture(
+        "confused_pairs", PAIRS, figures.image_rows(rows, title=PAIRS, color=figures.WRONG), caption, thumbnails
+    )
 
 
 def cell_images(run: AnalysisRun, cells: Cells, count: int) -> list[int]:

@@ -14,6 +14,7 @@ from frame import (
     Component,
     LabelledImage,
     Picture,
+    Thumbnail,
     figures,
     hookimpl,
     shorten,
@@ -94,10 +95,15 @@ def gallery(run: AnalysisRun, settings: Correct | Misclassified, *, correct: boo
         images = figures.labelled_images(run, candidates[:wanted].tolist())
         notes = figures.shortage(len(images), wanted, correct=correct)
         figure, above = grid_picture(run, images, title, correct=correct, losses=order == "loss")
-    caption = f"{len(images)} of {len(candidates):,} {name} test images: {ORDERS[order]}{each}. Above each: {above}."
+    caption = f"{len(images)} of {len(candidates):,} {name} test images: {ORDERS[order]}{each}. With each: {above}."
+    thumbnails = [
+        Thumbnail(image.index, loss(image, order == "loss"), group=image.target if settings.per_class else "")
+        for image in images
+    ]
+    caption = f"{caption} {HINTS.get((correct, order), '')}".strip()
     return AnalyzerResult(
         title,
-        figures=(Picture(name, title, figure, f"{caption} {HINTS.get((correct, order), '')}".strip()),),
+        figures=(Picture(name, title, figure, caption, thumbnails),),
         tables=(figures.image_table(name, title, images),),
         images=tuple(images),
         scalars=scalars,
@@ -118,10 +124,10 @@ def without(run: AnalysisRun, images: Sequence[LabelledImage], *, correct: bool)
 def grid_picture(
     run: AnalysisRun, images: Sequence[LabelledImage], title: str, *, correct: bool, losses: bool
 ) -> tuple[Figure, str]:
-    """Return the images in a grid, and what is said above each."""
+    """Return the images in a grid, and what is said of each."""
     above = f"{'class' if correct else 'true class → predicted class'}, confidence, number{', loss' if losses else ''}"
     captioned = [
-        figures.Captioned(image.image, f"{figures.verdict(run, image.index)} · #{image.index}{loss(image, losses)}")
+        figures.Captioned(image.image, f"{figures.verdict(run, image.index)} · #{image.index}{below(image, losses)}")
         for image in images
     ]
     return figures.image_grid(captioned, title=title, color=figures.RIGHT if correct else figures.WRONG), above
@@ -130,7 +136,7 @@ def grid_picture(
 def rows_picture(
     run: AnalysisRun, images: Sequence[LabelledImage], title: str, *, correct: bool, losses: bool
 ) -> tuple[Figure, str]:
-    """Return the images in rows, one for each true class, and what is said above each."""
+    """Return the images in rows, one for each true class, and what is said of each."""
     above = f"{'' if correct else 'predicted class, '}confidence, number{', loss' if losses else ''}"
     rows = []
     for name in run.data.classes:
@@ -138,7 +144,7 @@ def rows_picture(
         predicted = ["" if correct else f"→ {shorten(image.predicted, 11)}\n" for image in group]
         captioned = [
             figures.Captioned(
-                image.image, f"{first}{100 * image.confidence:.1f} %\n#{image.index}{loss(image, losses)}"
+                image.image, f"{first}{100 * image.confidence:.1f} %\n#{image.index}{below(image, losses)}"
             )
             for first, image in zip(predicted, group, strict=True)
         ]
@@ -150,9 +156,14 @@ def rows_picture(
     return figures.image_rows(rows[: figures.MOST_ROWS], title=title, color=color), above
 
 
-def loss(image: LabelledImage, shown: bool) -> str:
+def below(image: LabelledImage, losses: bool) -> str:
     """Return the line that says an image's loss, if it is to be shown."""
-    return f"\nloss {image.loss:.2f}" if shown else ""
+    return f"\n{loss(image, losses)}" if losses else ""
+
+
+def loss(image: LabelledImage, shown: bool) -> str:
+    """Return an image's loss in words, if it is to be shown."""
+    return f"loss {image.loss:.2f}" if shown else ""
 
 
 @hookimpl

@@ -13,6 +13,7 @@ from frame import (
     Component,
     Picture,
     Table,
+    Thumbnail,
     figures,
     hookimpl,
     shorten,
@@ -51,24 +52,28 @@ class LabelErrors(AnalyzerComponent):
             note = "No test image has a label that the model confidently contradicts."
             return AnalyzerResult(TITLE, scalars=scalars, notes=(note,))
         images = figures.labelled_images(run, suspects[: self.count].tolist())
+        suggested = [classes[guessed[image.index]] for image in images]
+        trust = [f"margin {margin:.2f}" for margin in margins(predictions, suspects[: self.count])]
         captioned = [
             figures.Captioned(
                 image.image,
-                f"label: {shorten(image.target, 15)}\n"
-                f"suggested: {shorten(classes[guessed[image.index]], 11)}\n"
-                f"margin {margin:.2f} · #{image.index}",
+                f"label: {shorten(image.target, 15)}\nsuggested: {shorten(name, 11)}\n{margin} · #{image.index}",
             )
-            for image, margin in zip(images, margins(predictions, suspects), strict=False)
+            for image, name, margin in zip(images, suggested, trust, strict=True)
+        ]
+        thumbnails = [
+            Thumbnail(image.index, f"suggested: {name}, {margin}")
+            for image, name, margin in zip(images, suggested, trust, strict=True)
         ]
         figure = figures.image_grid(captioned, title=TITLE, color=figures.WRONG)
         caption = (
-            f"The {len(images)} least believable labels of {len(suspects):,} suspected ones. Above each: its label, "
+            f"The {len(images)} least believable labels of {len(suspects):,} suspected ones. With each: its label, "
             "the class suggested instead, the margin (probability of the label less that of the likeliest other "
             f"class), and its number in the test set. {DOUBT}"
         )
         return AnalyzerResult(
             TITLE,
-            figures=(Picture("label_errors", TITLE, figure, caption),),
+            figures=(Picture("label_errors", TITLE, figure, caption, thumbnails),),
             tables=(suspect_table(run, suspects, guessed),),
             images=tuple(images),
             scalars=scalars,

@@ -108,6 +108,7 @@ ANALYZERS = [
     ("its_figures_render", "has no caption: say how to read it", chart(caption="")),
     ("its_figures_render", "'a/b' is no file's name", chart(name="a/b")),
     ("its_figures_render", "two figures are called p", shows(figures=(Picture("p", "P", b"", "A."), Picture("p", "P", b"", "B.")))),
+    ("its_figures_render", "has a thumbnail of image 7, which is not in", shows(figures=(Picture("p", "P", b"", "A.", [frame.Thumbnail(7)]),))),
     ("its_figures_render", "has an axis without a label", chart(y_label="")),
     ("its_figures_render", "2 x and 1 y in 's': one of each per point", chart(series=(Series("s", (1, 2), (1,)),))),
     ("its_figures_render", "two series of one name", chart(series=(Series("s", (1,), (1,)), Series("s", (1,), (2,))))),

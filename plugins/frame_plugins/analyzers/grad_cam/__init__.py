@@ -107,15 +107,15 @@ class GradCAM(AnalyzerComponent):
         views = self._views(run, [*right, *wrong], layers)
         few, most, many = right[: self.correct], wrong[: self.misclassified], wrong[: self.overlays]
         pictures: list[Picture] = []
-        if few and shown:
-            pictures.append(draw.depths(run, views, few, shown, correct=True, evidence=self._evidence()))
         if most and shown:
             pictures.append(draw.depths(run, views, most, shown, correct=False, evidence=self._evidence()))
         if many:
             pictures.append(draw.overlays(run, views, many, overlay, evidence=self._evidence()))
+        if few and shown:
+            pictures.append(draw.depths(run, views, few, shown, correct=True, evidence=self._evidence()))
         images = [
             replace(image, heats={name: heat for view in views[image.index] for name, heat in view.by_name().items()})
-            for image in figures.labelled_images(run, [*right, *wrong])
+            for image in figures.labelled_images(run, [*wrong, *right])
         ]
         notes.extend(figures.shortage(len(right), self.correct, correct=True))
         notes.extend(figures.shortage(len(wrong), max(self.misclassified, self.overlays), correct=False))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frame import AnalysisRun, Picture, figures, shorten
+from frame import AnalysisRun, Picture, Thumbnail, figures, shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,11 @@ class View:
 
     def by_name(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the maps by names that say all of it: `layer1 · predicted cat`."""
-        return {f"{layer} · {self.kind} {self.of}": heat for layer, heat in self.heats.items()}
+        return {self.name(layer): heat for layer, heat in self.heats.items()}
+
+    def name(self, layer: str) -> str:
+        """Return what the map at a layer is called."""
+        return f"{layer} · {self.kind} {self.of}"
 
 
 Views = Mapping[int, Sequence[View]]
@@ -61,9 +65,9 @@ def depths(
     beside = "its class" if correct else "true class → predicted class"
     caption = (
         f"Where each layer saw the {evidence}, from shallow to deep; each map is scaled to its own maximum; "
-        f"'no heat': nothing spoke for the class. Beside each image: {beside}, confidence."
+        f"'no heat': nothing spoke for the class. With each image: {beside}, confidence."
     )
-    return Picture(f"grad_cam_{kind}", f"Grad-CAM: {kind} images", figure, caption)
+    return Picture(f"grad_cam_{kind}", f"Grad-CAM: {kind} images", figure, caption, thumbnails(views, indices, layers))
 
 
 def overlays(run: AnalysisRun, views: Views, indices: Sequence[int], layer: str, *, evidence: str) -> Picture:
@@ -82,7 +86,13 @@ def overlays(run: AnalysisRun, views: Views, indices: Sequence[int], layer: str,
         heat_label=evidence,
     )
     caption = (
-        f"Misclassified images with the {evidence}, seen at layer {layer}{sides}. Above each: true class → predicted "
+        f"Misclassified images with the {evidence}, seen at layer {layer}{sides}. With each: true class → predicted "
         "class, confidence."
     )
-    return Picture("grad_cam_overlays", "Grad-CAM: overlays of mistakes", figure, caption)
+    title = "Grad-CAM: overlays of mistakes"
+    return Picture("grad_cam_overlays", title, figure, caption, thumbnails(views, indices, [layer]))
+
+
+def thumbnails(views: Views, indices: Sequence[int], layers: Sequence[str]) -> list[Thumbnail]:
+    """Return images with their maps at these layers: those of a class, from shallow to deep, then of the other."""
+    return [Thumbnail(index, maps=[view.name(layer) for view in views[index] for layer in layers]) for index in indices]
