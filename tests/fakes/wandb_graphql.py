@@ -53,6 +53,10 @@ class Operations:
     def MarkRunFilesUploaded(self, asked):
         return {"markRunFilesUploaded": {"success": True}}
 
+    def NotifyScriptableRunAlert(self, asked):
+        self.alerts.append((asked["severity"], asked["title"], asked["text"]))
+        return {"notifyScriptableRunAlert": {"success": True}}
+
     def Run(self, asked):
         run = self.runs.get(asked["name"])
         return {"project": {"run": run and self._facts(run)}}

@@ -69,6 +69,7 @@ class WandbServer(Operations):
     def __init__(self, **changes) -> None:
         self.runs: dict[str, Run] = {}
         self.artifacts: dict[str, Artifact] = {}
+        self.alerts: list[tuple[str, str, str]] = []
         self.failure: int | str | None = None
         self.drop: tuple[str, ...] = ()
         self.asked: list[str] = []

@@ -293,6 +293,34 @@ def test_artifacts_reach_a_server_with_their_lineage(tmp_path, server):
     assert len(collections) == 3  # the analyzer's, and its matrix
 
 
+def test_a_failed_run_says_why_and_leaves_its_files(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("STORE_TOKEN", "s3cret-of-the-store")
+    run, warnings = training_run(tmp_path / "run", step=7)
+    leave_environment(run.folder)
+    tracker = Wandb().build(run)
+    tracker.log({"train/loss_step": 2.0}, epoch=1, step=7)
+    texts = {
+        "run.json": json.dumps({"state": "running", "error": "RuntimeError: boom"}), "log.txt": "epoch 1\n",
+        "error.txt": "Traceback: s3cret-of-the-store", "recipe.resolved.yaml": "model: {use: mlp, api_key: hunter2}",
+        "plugins/mlp.py": "# the model",
+    }  # fmt: skip
+    (run.folder / "plugins").mkdir()
+    for name, text in texts.items():
+        (run.folder / name).write_text(text)
+    tracker.finish("failed")
+
+    there = server.run
+    assert (there.exit_code, there.summary["error"], there.summary["last_step"]) == (1, "RuntimeError: boom", 7)
+    assert server.alerts == [("ERROR", "tiny failed", f"RuntimeError: boom\n{run.folder}")]
+    assert {name: there.files[name] for name in ("log.txt", "plugins/mlp.py")} == {
+        "log.txt": b"epoch 1\n", "plugins/mlp.py": b"# the model"
+    }  # fmt: skip
+    assert "environment.json" in there.files
+    assert warnings == ["error.txt, recipe.resolved.yaml: not sent to W&B, for a secret in it"]
+    assert not any(b"s3cret" in content or b"hunter" in content for content in there.files.values())
+    assert links(run.folder) == []
+
+
 def test_online_without_credentials_warns_and_does_not_ask(tmp_path):
     run, warnings = training_run(tmp_path / "run")
     tracker = Wandb(mode="online").build(run)

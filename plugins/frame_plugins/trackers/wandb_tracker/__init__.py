@@ -53,6 +53,8 @@ class Wandb(TrackerComponent):
     """Notes, shown with the run; without them WANDB_NOTES."""
     table_images: int = Field(500, ge=0)
     """Images in the table of predictions at most, in the order that the analyzers show them; 0 leaves it out."""
+    alert: bool = True
+    """Whether W&B is to send an alert, as its user's settings have it, where a run that is online fails."""
     patience_s: float = Field(60, gt=0, allow_inf_nan=False)
     """Seconds that W&B may hold the run: at its start, then tracking goes on offline; at one row or one analyzer's
     results, then it is off; and at the end, all of it together. Where the server is gone by then, the end is kept in an
@@ -97,7 +99,7 @@ class Wandb(TrackerComponent):
             session = start(self.mode, base, session_settings(given, resumed=run.resumed), config, run.warn)
             if not session.disabled:
                 note_place(run.folder, session)
-        content = Content(config, secrets, self.table_images)
+        content = Content(config, secrets, self.table_images, self.alert)
         return WandbTracker(session, run, offline, content, Patience(self.patience_s))
 
     def sync(self, folder: Path) -> str:

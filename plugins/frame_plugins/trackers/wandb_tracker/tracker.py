@@ -10,9 +10,9 @@ from typing import Any
 
 import wandb
 
-from frame import AnalyzerResult, LabelledImage, Matrix, Table, TrainingRun
+from frame import AnalyzerResult, LabelledImage, Matrix, Table, TrainingRun, hide_secrets
 
-from . import artifacts, charts, media
+from . import artifacts, charts, files, media
 from .session import Patience, arrived_marker, environment, segments, tear_down
 
 EXIT_CODES = {"finished": 0, "interrupted": 255}  # 255: what wandb itself reports after Ctrl-C
@@ -29,11 +29,12 @@ PREDICTIONS = "predictions"
 
 @dataclass(frozen=True)
 class Content:
-    """What is sent: the recipe without its secrets, none of these texts, and so many images in the table at most."""
+    """What is sent: the recipe without its secrets, none of these texts, so many images in the table, and alerts."""
 
     config: Mapping[str, Any]
     secrets: set[str]
     table_images: int
+    alert: bool
 
 
 class WandbTracker:
@@ -134,6 +135,13 @@ class WandbTracker:
         for key in ("best", "test_accuracy", "kept"):
             if record.get(key) is not None:
                 session.summary[key] = record[key]
+        session.summary["last_step"] = run.step
+        if error := record.get("error"):
+            session.summary["error"] = error = hide_secrets(str(error))
+            if self._content.alert and status == "failed" and session.settings.mode == "online":
+                session.alert(f"{run.name} failed", f"{error}\n{run.folder}", level="ERROR")
+        if kept_back := files.send(session, run.folder, self._content.secrets):
+            run.warn(f"{', '.join(kept_back)}: not sent to W&B, for a secret in it")
         if not self._dataset_used:
             session.log_artifact(self._dataset())
         if late := dict(self._kept_for_the_end()):
