@@ -21,7 +21,7 @@ from frame.api.kinds import KINDS
 from frame.cli import cli
 from frame.plugins.load import load_plugins
 from frame.recipe.settings import DATA, CheckpointSettings, Normalization, RecipeSettings, TrainSettings
-from frame.rundir.folder import RunDir
+from frame.rundir.folder import Name, RunDir
 from frame.sweep.spec import SweepSettings, load_sweep
 
 REPOSITORY = Path(__file__).parents[2]
@@ -122,7 +122,7 @@ def test_what_plugins_of_version_1_imported_is_there_or_the_table_of_changes_say
 
 
 def test_every_file_of_a_runs_folder_is_documented():
-    names = [name for name, value in vars(RunDir).items() if isinstance(value, property) and name != "run_id"]
+    names = [name for name, value in vars(RunDir).items() if isinstance(value, Name)]
     assert len(names) >= 10
     said = {name.rstrip("/") for name in rows(DOCS["run-folder"])}
     assert {getattr(RunDir(Path("run")), name).name for name in names} <= said

@@ -71,7 +71,7 @@ class TestInstalled:
         assert all(list(registry) for registry in plugins.registries), "a kind without a built-in component"
 
     def test_some_can_be_turned_off(self, monkeypatch):
-        monkeypatch.setenv("FRAME_DISABLE_PLUGINS", "digits, wandb_tracker, tensorboard_tracker")
+        monkeypatch.setenv("FRAME_DISABLE_PLUGINS", "digits, wandb_tracker, tensorboard_tracker, mlflow_tracker")
         plugins = load_plugins()
         assert not {"digits", "wandb_tracker", "tensorboard_tracker"} & set(plugins.origins)
         assert "digits" not in plugins.registries["dataset"]

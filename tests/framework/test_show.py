@@ -96,6 +96,9 @@ def test_a_strangers_component(frame, tmp_path):
     environment = on_path(tmp_path / "site")
     assert frame("show", "analyzer/a_component_with_a_long_name", env=environment).stdout == (
         "analyzer/a_component_with_a_long_name  from its-plugin 0.3\n\nShows.\n\n"
+        "  name: text or nothing = null\n"
+        "      What its results are called, in files and trackers; without it, as the analyzer is. Of two that are one "
+        "analyzer, name one: else the second is numbered, and is another when the order changes.\n"
         "  time_limit_s: number > 0 = 3600\n"
         "      Seconds after which it counts as failed; the run goes on without it.\n"
         "  words: list (text) (required)\n      What to say.\n"

@@ -22,7 +22,7 @@ def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
     write_text(path, to_json(hide_secrets(value), indent=indent, ensure_ascii=False) + "\n")
 
 
-class _Name:
+class Name:
     """A file or folder of a run's folder, by its name there."""
 
     def __init__(self, name: str) -> None:
@@ -43,22 +43,22 @@ class RunDir:
     def run_id(self) -> str:
         return self.path.name.removeprefix(".")  # a draft's is the run's already
 
-    lock = _Name(".lock")
-    record = _Name("run.json")
-    recipe = _Name("recipe.resolved.yaml")
-    environment = _Name("environment.json")
-    data_info = _Name("data.json")
-    schedule = _Name("schedule.json")
-    metrics = _Name("metrics.jsonl")
-    timing = _Name("timing.jsonl")
-    log = _Name("log.txt")
-    checkpoints = _Name("checkpoints")
-    weights = _Name("model.safetensors")
-    predictions = _Name("predictions.safetensors")
-    lr_finding = _Name("lr_finder.json")
-    analysis = _Name("analysis")
-    exports = _Name("export")
-    report = _Name("report.html")
+    lock = Name(".lock")
+    record = Name("run.json")
+    recipe = Name("recipe.resolved.yaml")
+    environment = Name("environment.json")
+    data_info = Name("data.json")
+    schedule = Name("schedule.json")
+    metrics = Name("metrics.jsonl")
+    timing = Name("timing.jsonl")
+    log = Name("log.txt")
+    checkpoints = Name("checkpoints")
+    weights = Name("model.safetensors")
+    predictions = Name("predictions.safetensors")
+    lr_finding = Name("lr_finder.json")
+    analysis = Name("analysis")
+    exports = Name("export")
+    report = Name("report.html")
 
     def update_record(self, **values: Unpack[Changes]) -> None:
         """Change entries of run.json and keep the others."""
