@@ -179,31 +179,32 @@ def test_charts_of_a_section_are_shown_on_a_log_scale_smoothed_and_over_steps(pa
 @pytest.mark.browser
 def test_filters_show_the_images_they_say(page):
     everything = page.evaluate("data.images")
+    filters = page.locator("#filters")
     tiles = page.locator("#grid button")
     count = page.locator("#count")
     assert count.inner_text() == f"{len(everything)} of 360 are in this page."
     rights = ["✓" in text for text in tiles.all_inner_texts()]
     assert rights == sorted(rights)  # mistakes first
 
-    page.get_by_label("Answer right and").select_option("wrong")
+    filters.get_by_label("Answer right and").select_option("wrong")
     wrong = [image for image in everything if image["target"] != image["predicted"]]
     assert tiles.count() == min(60, len(wrong))
     assert all("✗" in text for text in tiles.all_inner_texts())
 
     target = wrong[0]["target"]
-    page.get_by_label("True class").select_option(target)
+    filters.get_by_label("True class").select_option(target)
     of_class = [image for image in wrong if image["target"] == target]
     least = round(100 * max(image["confidence"] for image in of_class)) - 1
-    page.get_by_label("Confidence from").fill(str(least))
+    filters.get_by_label("Confidence from").fill(str(least))
     left = [image for image in of_class if image["confidence"] >= least / 100]
     assert tiles.count() == len(left)
     assert count.inner_text() == f"{len(left)} of {len(everything)} images in this page match."
 
-    page.get_by_label("Confidence from").fill("101")
+    filters.get_by_label("Confidence from").fill("101")
     assert count.inner_text() == "No image matches: widen the filters, or reset them."
-    page.locator("#filters").get_by_role("button", name="Reset").click()
+    filters.get_by_role("button", name="Reset").click()
     page.wait_for_function("document.querySelectorAll('#grid button').length > 1")
-    page.get_by_label("Order mistakes").select_option("-loss")
+    filters.get_by_label("Order mistakes").select_option("-loss")
     page.locator("#more").click()
     worst = max(everything, key=lambda image: image["loss"])
     assert tiles.count() == min(120, len(everything))
