@@ -158,7 +158,7 @@ def test_the_report_shows_names_as_text_and_runs_none(run, browser):  # noqa: F8
     for number in range(min(12, page.locator("#grid button").count())):
         page.locator("#grid button").nth(number).click()
         shown = page.locator("#viewer-body").evaluate("place => place.textContent")
-        image = page.evaluate("shown[current]")
+        image = page.evaluate("list[current]")
         assert image["source"] in shown
         assert image["target"] in shown
         page.keyboard.press("Escape")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from frame import report
 from frame.report import images, write_report
 from frame.report.headline import interval, verdict
 from frame.report.recipe import changes, read_recipe
@@ -84,12 +85,40 @@ def test_the_page_needs_nothing_but_itself_and_everybody_can_read_it(run, browse
     assert all(page.evaluate("id => document.getElementById(id) !== null", target) for target in targets)
     assert page.get_by_text("This analyzer failed: RuntimeError: no such luck").is_visible()
     page.locator("#grid button").first.click()
+    assert page.evaluate("viewer.scrollWidth <= viewer.clientWidth")
     found = Axe().run(page).response["violations"]
     assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
     page.keyboard.press("Escape")
     found = Axe().run(page).response["violations"]
     assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
     page.close()
+
+
+@pytest.mark.browser
+def test_the_list_of_contents_covers_no_heading_and_marks_the_section(page):
+    page.set_viewport_size({"width": 820, "height": 900})
+    for section in ("confusion", "images"):
+        page.locator(f"nav a[href='#{section}']").click()
+        page.wait_for_selector(f"nav a[href='#{section}'][aria-current=true]")
+        heading, bar = page.locator(f"#{section}").bounding_box(), page.locator("nav").bounding_box()
+        assert heading["y"] >= bar["y"] + bar["height"]
+    assert page.locator("nav a[aria-current=true]").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("input (MiB)", 0.00391, ("input", "4.0038 KiB")),
+        ("total (MiB)", 25.5, ("total", "25.5000 MiB")),
+        ("slowest (s)", 3.0, ("slowest", "3 s")),
+        ("share", 0.8722, ("share", "87.22 %")),
+        ("top-1_accuracy", 1.0, ("top-1 accuracy", "100.00 %")),
+        ("Brier score", 0.25, ("Brier score", "0.2500")),
+        ("worst", None, ("worst", "–")),
+    ],
+)
+def test_a_scalar_is_written_with_its_unit(name, value, said):
+    assert report._measured(value, name) == said
 
 
 @pytest.mark.browser
@@ -125,33 +154,57 @@ def test_curves_answer_to_pointer_and_keyboard(page):
 
 
 @pytest.mark.browser
+def test_charts_of_a_section_are_shown_on_a_log_scale_smoothed_and_over_steps(page):
+    section = page.locator("section[aria-labelledby=curves]")
+    plot = section.locator("[data-chart=curves-0]")
+    losses = page.evaluate("data.charts['curves-0'].series[0].y")
+    section.get_by_label("Log scale").check()
+    assert plot.evaluate("place => place.plot.scales.y.distr") == 3
+    accuracy = page.evaluate(
+        "$$('[data-chart]').filter(p => data.charts[p.dataset.chart].percent)[0].plot.scales.y.distr"
+    )
+    assert accuracy == 1
+    section.get_by_label("Smoothing").fill("50")
+    names = plot.evaluate("place => place.plot.series.slice(1).map(each => each.label)")
+    assert names == ["training, as logged", "training", "test, as logged", "test"]
+    mean = plot.evaluate("place => place.plot.data[2]")
+    assert mean[:2] == pytest.approx([losses[0], (losses[0] / 4 + losses[1] / 2) / 0.75])
+    section.get_by_label("Over").select_option("steps")
+    assert plot.evaluate("place => place.plot.data[0]") == [12, 24, 36]
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    assert section.locator(".at").first.inner_text() == "step 24"
+
+
+@pytest.mark.browser
 def test_filters_show_the_images_they_say(page):
     everything = page.evaluate("data.images")
+    filters = page.locator("#filters")
     tiles = page.locator("#grid button")
     count = page.locator("#count")
     assert count.inner_text() == f"{len(everything)} of 360 are in this page."
     rights = ["✓" in text for text in tiles.all_inner_texts()]
     assert rights == sorted(rights)  # mistakes first
 
-    page.get_by_label("Answer right and").select_option("wrong")
+    filters.get_by_label("Answer right and").select_option("wrong")
     wrong = [image for image in everything if image["target"] != image["predicted"]]
     assert tiles.count() == min(60, len(wrong))
     assert all("✗" in text for text in tiles.all_inner_texts())
 
     target = wrong[0]["target"]
-    page.get_by_label("True class").select_option(target)
+    filters.get_by_label("True class").select_option(target)
     of_class = [image for image in wrong if image["target"] == target]
     least = round(100 * max(image["confidence"] for image in of_class)) - 1
-    page.get_by_label("Confidence from").fill(str(least))
+    filters.get_by_label("Confidence from").fill(str(least))
     left = [image for image in of_class if image["confidence"] >= least / 100]
     assert tiles.count() == len(left)
     assert count.inner_text() == f"{len(left)} of {len(everything)} images in this page match."
 
-    page.get_by_label("Confidence from").fill("101")
+    filters.get_by_label("Confidence from").fill("101")
     assert count.inner_text() == "No image matches: widen the filters, or reset them."
-    page.locator("#filters").get_by_role("button", name="Reset").click()
+    filters.get_by_role("button", name="Reset").click()
     page.wait_for_function("document.querySelectorAll('#grid button').length > 1")
-    page.get_by_label("Order mistakes").select_option("-loss")
+    filters.get_by_label("Order mistakes").select_option("-loss")
     page.locator("#more").click()
     worst = max(everything, key=lambda image: image["loss"])
     assert tiles.count() == min(120, len(everything))
@@ -163,10 +216,24 @@ def test_a_cell_of_the_confusion_matrix_leads_to_its_images(page):
     image = next(image for image in page.evaluate("data.images") if image["target"] != image["predicted"])
     cell = page.locator(f'.matrix [data-true="{image["target"]}"][data-predicted="{image["predicted"]}"]')
     before = cell.inner_text()
-    page.get_by_role("button", name="rates").click()
-    assert cell.inner_text() == cell.get_attribute("data-rates")
-    page.get_by_role("button", name="counts").click()
+    counts = page.evaluate("data.matrices['confusion-0'].counts")
+    true, predicted = (int(image[name]) for name in ("target", "predicted"))
+    assert before == str(counts[true][predicted])
+    show, order = page.locator(".matrix [name=show]"), page.locator(".matrix [name=order]")
+    show.select_option("row")
+    assert cell.inner_text() == f"{100 * counts[true][predicted] / sum(counts[true]):.1f}"
+    show.select_option("column")
+    assert cell.inner_text() == f"{100 * counts[true][predicted] / sum(row[predicted] for row in counts):.1f}"
+    show.select_option("counts")
     assert cell.inner_text() == before
+    order.select_option("mistakes")
+    mistakes = [sum(counts[i]) + sum(row[i] for row in counts) - 2 * counts[i][i] for i in range(10)]
+    shown = page.locator(".matrix thead th").all_inner_texts()
+    assert [mistakes[int(name)] for name in shown] == sorted(mistakes, reverse=True)
+    heads, cells = (page.locator(f".matrix {part}").all() for part in ("thead th span", "tbody tr:first-child td"))
+    for head, below in zip(heads, cells, strict=True):
+        over, under = head.bounding_box(), below.bounding_box()
+        assert over["x"] + over["width"] / 2 == pytest.approx(under["x"] + under["width"] / 2, abs=1)
     cell.click()
     label = f"✗ {image['target']} → {image['predicted']}"
     texts = page.locator("#grid button").all_inner_texts()

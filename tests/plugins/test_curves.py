@@ -35,7 +35,7 @@ def test_curves_show_what_was_logged():
     assert compared["test"].y == [line["test/acc"] for line in epochs]
     assert compared["test"].x == [1, 2, 3, 4]
     assert found["acc_epochs"].percent
-    assert "accuracy was 60.00%, in epoch 4" in found["acc_epochs"].caption
+    assert "accuracy was 60.00 %, in epoch 4" in found["acc_epochs"].caption
     assert series(found["lr"])["as run"].y == [line["lr"] for line in steps]
 
 

@@ -72,6 +72,12 @@ def test_the_confident_joint_of_a_case_worked_by_hand():
     assert result.scalars["estimated share of label errors"] == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize(("strength", "weak"), [(8, False), (1, True)])
+def test_a_weak_model_is_said_to_be_too_weak_to_judge(strength, weak):
+    notes = LabelErrors().build(run_with(*flipped(count=400)[:2], strength)).notes
+    assert ["too weak to judge" in note for note in notes] == [True] * weak
+
+
 def test_a_class_without_images_is_never_suggested():
     truth, labels, _ = flipped()
     labels[labels == 9] = 0  # no label says truck, though there are trucks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -39,7 +40,13 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.PackageLoader("frame.report", "."), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"duration": duration, "cell": _cell, "percent": _percent, "scalar": _scalar, "day": _day}
+    environment.filters |= {
+        "duration": duration,
+        "cell": _cell,
+        "percent": _percent,
+        "measured": _measured,
+        "day": _day,
+    }
     environment.filters["setting"] = quoted
     return environment
 
@@ -63,6 +70,17 @@ def _percent(value: float | None) -> str:
 
 def _scalar(value: float | None) -> str:
     return _cell(int(value)) if value is not None and value.is_integer() and abs(value) < 1e9 else _cell(value)
+
+
+def _measured(value: float | None, name: str) -> tuple[str, str]:
+    """Return what a scalar is called and how it is written: shares in percent, a unit behind the number."""
+    name, unit = match.groups() if (match := re.fullmatch(r"(.+) \((\S+)\)", name)) else (name, "")
+    name = name.replace("_", " ")
+    if value is not None and 0 <= value <= 1 and re.search(r"\b(accuracy|share)\b", name):
+        return name, _percent(value)
+    if value is not None and unit == "MiB" and value < 1:
+        value, unit = 1024 * value, "KiB"
+    return name, f"{_scalar(value)} {unit}".strip()
 
 
 def _day(time: datetime) -> str:

@@ -25,7 +25,7 @@ RESULT_BYTES = 2**25
 """32 MiB: a larger result is left out of the page."""
 EPOCHS = 500
 """Up to this many epochs, the table has a row for each; of more, for so many and the best."""
-CLICKABLE = 30
+CLICKABLE = 100
 """Up to this many classes, a confusion matrix is a table whose cells lead to their images; above, a picture."""
 
 
@@ -56,7 +56,7 @@ def gather(folder: RunDir, state: str | None = None) -> dict[str, Any]:
         "predictions": predictions,
         "dataset": described(info, predictions),
         "data_name": data_name(recipe.values) if recipe else "",
-        "omissions": info,
+        "omissions": info.get("left_out", []),
         "untested": without_images(predictions.targets, predictions.classes) if predictions else [],
         "damaged": damaged,
     }
@@ -82,6 +82,7 @@ def _course(
         ],
         "columns": metric_names(epochs),
         "last_step": lines[-1]["step"] if lines else 0,
+        "steps": lines[-1]["step"] / lines[-1]["epoch"] if lines and lines[-1]["epoch"] else 0,
         "progress": progress(record, timing, len(epochs)) if record["state"] == "running" else None,
         "glance": at_a_glance(values, record, plan["lrs"] if plan else (), predictions, epochs, timing),
     }
@@ -95,6 +96,7 @@ def _analyses(folder: RunDir, predictions: SavedPredictions | None, damaged: Dam
     titles = {result["name"]: result["title"] for result in results if result["images"]}
     data = {
         "charts": {name: figure for name, figure in figures.items() if figure["kind"] == "chart"},
+        "matrices": {name: figure for name, figure in figures.items() if figure["kind"] == "matrix"},
         "thumbnails": {name: figure["thumbnails"] for name, figure in figures.items() if "thumbnails" in figure},
         "images": images,
         "galleries": titles,
@@ -138,15 +140,14 @@ def _result(path: Path, damaged: Damaged) -> dict[str, Any]:
 
 
 def _figure(figure: SavedFigure, place: Path, damaged: Damaged) -> dict[str, Any] | None:
-    """Return a figure as the page shows it: a picture inlined, a matrix with its rates; None for a damaged picture.
+    """Return a figure as the page shows it: a picture inlined, a large matrix too; None for a damaged picture.
 
     Where a picture is of test images, the page shows these in its place. Earlier versions saved charts with all points.
     """
     if isinstance(figure, SavedChart):
         return asdict(thinned(figure))
     if isinstance(figure, SavedMatrix) and len(figure.classes) <= CLICKABLE:
-        counts = figure.counts.tolist()
-        return asdict(figure) | {"counts": counts, "rates": [[n / max(1, sum(row)) for n in row] for row in counts]}
+        return asdict(figure) | {"counts": figure.counts.tolist()}
     picture = {"kind": "picture", "title": figure.title, "caption": figure.caption}
     if isinstance(figure, SavedPicture) and figure.thumbnails:
         return picture | {"kind": "thumbnails", "thumbnails": [asdict(each) for each in figure.thumbnails]}

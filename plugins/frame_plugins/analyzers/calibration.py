@@ -101,10 +101,10 @@ def reliability(predictions: Predictions, bins: Bins) -> Chart:
     too = "too sure of itself" if confidence > accuracy else "less sure than it could be"
     caption = (
         "Accuracy of the answers given with each confidence. Bars below their points: too confident; above: too "
-        f"cautious. On the whole the model is {too} (mean confidence {confidence:.1%}, accuracy {accuracy:.1%}); the "
-        f"expected calibration error is {bins.error:.1%}. Where the confidence is used, scale the logits by a "
-        "temperature fitted to validation images; label smoothing and mixup in training help too. Bins of few images "
-        "(see the table) are noisy."
+        f"cautious. On the whole the model is {too} (mean confidence {100 * confidence:.1f} %, accuracy "
+        f"{100 * accuracy:.1f} %); the expected calibration error is {100 * bins.error:.1f} %. Where the confidence is "
+        "used, scale the logits by a temperature fitted to validation images; label smoothing and mixup in training "
+        "help too. Bins of few images (see the table) are noisy."
     )
     x = (100 * bins.centres).tolist()
     series = [
@@ -138,7 +138,7 @@ def histograms(predictions: Predictions, count: int) -> Chart:
         "further apart the two, the better a threshold on the confidence sorts out mistakes; wrong answers on the "
         "far right are mistakes that no threshold finds."
     )
-    y_label = "share of the right (wrong) answers (%)"
+    y_label = "share of each kind (%)"
     title = "Confidence of right and wrong answers"
     return Chart("confidence", title, "confidence (%)", y_label, series, caption, percent=True)
 
@@ -159,7 +159,12 @@ def bin_table(bins: Bins) -> Table:
     half = 0.5 / len(bins.centres)
     values = zip(bins.centres, bins.counts, bins.accuracy, bins.confidence, strict=True)
     rows = [
-        (f"{centre - half:.1%} to {centre + half:.1%}", int(count), round(float(accuracy), 4), round(float(mean), 4))
+        (
+            f"{100 * (centre - half):.1f} to {100 * (centre + half):.1f} %",
+            int(count),
+            round(float(accuracy), 4),
+            round(float(mean), 4),
+        )
         for centre, count, accuracy, mean in values
         if count
     ]

@@ -87,7 +87,7 @@ def best(held: Points, name: str, percent: bool) -> str:
     if found is None:
         return ""
     epoch, value = found
-    said = f"accuracy was {value:.2%}" if percent else f"loss was {value:.4f}"
+    said = f"accuracy was {100 * value:.2f} %" if percent else f"loss was {value:.4f}"
     return f" The best {name} {said}, in epoch {epoch:g}."
 
 

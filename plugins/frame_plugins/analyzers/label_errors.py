@@ -30,6 +30,8 @@ DOUBT = (
     "These are suggestions to check by eye, no verdicts: the model did not train on the test images, but it makes "
     "confident mistakes of its own, and they are counted as well: the true share is probably below the estimate."
 )
+WEAK = 0.7
+"""A model that gets a smaller share of the test images right doubts right labels more often than wrong ones."""
 
 
 class LabelErrors(AnalyzerComponent):
@@ -77,7 +79,18 @@ class LabelErrors(AnalyzerComponent):
             tables=(suspect_table(run, suspects, guessed),),
             images=tuple(images),
             scalars=scalars,
+            notes=weakness(predictions.accuracy),
         )
+
+
+def weakness(accuracy: float) -> tuple[str, ...]:
+    """Return the note for a model that is too weak to judge labels; none for others."""
+    if accuracy >= WEAK:
+        return ()
+    return (
+        f"The model gets {100 * accuracy:.1f} % of the test images right: it is too weak to judge their labels, and "
+        "most of what it suspects will be right.",
+    )
 
 
 def confident_classes(predictions: Predictions) -> npt.NDArray[np.int64]:

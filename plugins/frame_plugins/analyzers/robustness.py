@@ -204,8 +204,8 @@ def chart(clean: float, accuracies: Accuracies, chance: str) -> Chart:
     ]
     worst = min(accuracies, key=lambda name: mean(accuracies[name].values()))
     caption = (
-        f"Accuracy as the images get worse; severity 0 is the images as they are ({clean:.1%}). It falls most for "
-        f"{title(worst)}: if such images are to be expected, put it among the training's transforms. {chance}"
+        f"Accuracy as the images get worse; severity 0 is the images as they are ({100 * clean:.1f} %). It falls most "
+        f"for {title(worst)}: if such images are to be expected, put it among the training's transforms. {chance}"
     )
     return Chart("robustness", TITLE, "severity", "accuracy (%)", series, caption, percent=True)
 

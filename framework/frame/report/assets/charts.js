@@ -95,6 +95,12 @@ function short(value) {
   return size >= 1e5 || (value && size < 1e-3) ? value.toExponential().replace("+", "") : String(Number(value.toPrecision(6)));
 }
 
+// A number rounded to its first digit, where the ticks of a log scale are: it needs no whole decade.
+function oneDigit(value, round) {
+  const unit = 10 ** Math.floor(Math.log10(value));
+  return round(value / unit) * unit;
+}
+
 function ranges(chart) {
   const bars = chart.series.filter((series) => series.kind === "bars" && series.x.length > 1);
   const pad = bars.length ? (bars[0].x[1] - bars[0].x[0]) / 2 : 0;
@@ -102,11 +108,15 @@ function ranges(chart) {
   if (pad) x.range = (_, low, high) => [low - pad, high + pad];
   const y = { distr: chart.y_log ? 3 : 1 };
   if (chart.y_range) y.range = chart.y_range;
+  else if (chart.y_log) y.range = (_, low, high) => (low > 0 ? [oneDigit(low, Math.floor), oneDigit(high, Math.ceil)] : [1, 10]);
   return { x, y };
 }
 
-function drawChart(place) {
-  const chart = data.charts[place.dataset.chart];
+function drawChart(place, chart = data.charts[place.dataset.chart]) {
+  place.plot?.destroy();
+  place.drawn?.abort();
+  place.drawn = new AbortController(); // what listens to the chart that is drawn
+  const { signal } = place.drawn;
   const plot = new uPlot({
     width: place.clientWidth,
     height: Math.round(Math.max(240, Math.min(380, place.clientWidth * 0.55))),
@@ -120,6 +130,7 @@ function drawChart(place) {
   }, joined(chart), place);
   plot.over.addEventListener("dblclick", () => reset());
   const legend = place.nextElementSibling;
+  legend.replaceChildren();
   const values = [];
   chart.series.forEach((series, i) => {
     const value = element("b");
@@ -165,12 +176,14 @@ function drawChart(place) {
     } else if (event.key === "0") reset();
     else return;
     event.preventDefault();
-  });
-  new ResizeObserver(() => {
+  }, { signal });
+  const resized = new ResizeObserver(() => {
     if (place.clientWidth && place.clientWidth !== plot.width) plot.setSize({ width: place.clientWidth, height: plot.height });
-  }).observe(place);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot.redraw());
+  });
+  resized.observe(place);
+  signal.addEventListener("abort", () => resized.disconnect());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot.redraw(), { signal });
   place.plot = plot;
 }
 
-$$("[data-chart]").forEach(drawChart);
+$$("[data-chart]").forEach((place) => drawChart(place));
