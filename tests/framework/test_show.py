@@ -74,7 +74,7 @@ def test_types_and_ranges(cli):
     assert "\n  widths: list of 4 (integer > 0) = [64, 128, 256, 512]\n" in cli("show", "model/custom_resnet").out
     shown = cli("show", "tracker/wandb").out
     assert '\n  mode: auto | online | offline | disabled = "auto"\n' in shown
-    assert "\n  tags: list (text) = []\n" in shown
+    assert "\n  tags: list (text) or nothing = null\n" in shown
 
 
 OWN = """
