@@ -212,7 +212,7 @@ def test_a_damaged_record_is_named_by_every_command(cli, run, command, way):
         ("analysis/curves/result.json", "cut", "curves/result.json: damaged: "),
         ("analysis/confusion/result.json", "another type", "confusion/result.json: damaged: "),
         ("analysis/misclassified/images.zip", "cut", "images.zip: damaged: File is not a zip file"),
-        ("analysis/misclassified/misclassified.png", "bytes", "misclassified.png: damaged: cannot identify"),
+        ("analysis/confusion/confused_pairs.png", "bytes", "confused_pairs.png: damaged: cannot identify"),
     ],
 )
 def test_the_report_leaves_a_damaged_file_out_and_says_so(cli, run, name, way, said):
@@ -282,7 +282,7 @@ def picture_bomb() -> bytes:
 
 def test_bombs_in_a_run_are_left_out_in_bounded_memory(run):
     (run / "analysis/misclassified/images.zip").write_bytes(zip_bomb())
-    (run / "analysis/misclassified/misclassified.png").write_bytes(picture_bomb())
+    (run / "analysis/confusion/confused_pairs.png").write_bytes(picture_bomb())
     with (run / "environment.json").open("wb") as file:
         file.truncate(2**36)  # a sparse file: 64 GiB of zeros
     with (run / "predictions.safetensors").open("r+b") as file:
@@ -291,7 +291,7 @@ def test_bombs_in_a_run_are_left_out_in_bounded_memory(run):
     assert done.returncode == 0, done.stderr
     said = done.stderr
     assert "png has more than 268,435,456 bytes" in said
-    assert "misclassified.png: damaged: Image size (900000000 pixels) exceeds limit" in said
+    assert "confused_pairs.png: damaged: Image size (900000000 pixels) exceeds limit" in said
     assert "environment.json: damaged: it has more than 268,435,456 bytes" in said
     assert "predictions.safetensors: damaged: it has more than 2,147,483,648 bytes" in said
     assert "Warning" not in said
