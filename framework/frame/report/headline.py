@@ -85,7 +85,8 @@ def verdict(predictions: SavedPredictions, epochs: Lines) -> str:
             f"class would get {most_frequent:,}."
         )
     first = f"{right:,} of {images:,} test images are right"
-    return f"{first}; of all images like them, {100 * low:.1f} to {100 * high:.1f} %. {_course(epochs)}".strip()
+    course = _course(epochs) if predictions.mistakes else ""  # of a run without a mistake there is no more to want
+    return f"{first}; of all images like them, {100 * low:.1f} to {100 * high:.1f} %. {course}".strip()
 
 
 def _course(epochs: Lines) -> str:
