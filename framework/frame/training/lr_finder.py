@@ -24,6 +24,7 @@ from ..rundir.folder import RunDir, write_json
 from ..rundir.jsonfile import numbers, read_json
 from .build import Parts
 from .culprit import blame
+from .engine import parameters_of
 
 TINY = 1e-8
 """What an optimizer whose rate is `auto` is built with for the finder, which sets rates of its own."""
@@ -96,8 +97,7 @@ def _freeze(model: nn.Module, recipe: Recipe) -> None:
 
 
 def _clip(limit: float, optimizer: Optimizer, *_: Any) -> None:
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    nn.utils.clip_grad_norm_(parameters, limit)
+    nn.utils.clip_grad_norm_(parameters_of(optimizer), limit)
 
 
 def _endless(parts: Parts, accumulate: int) -> Iterator[tuple[Tensor, Tensor]]:
