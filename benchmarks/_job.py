@@ -32,7 +32,6 @@ def prepare(recipe: str, folder: Path) -> tuple[Job, RunEvents, Parts]:
     parts = build(loaded.recipe, data)
     run, trackers = RunDir(folder / "run"), Trackers(console.warn)
     run.checkpoints.mkdir(parents=True)
-    run.update_record(id="benchmark", name="benchmark", state="running")
     session = Session(loaded.recipe, run, parts.backend.world, console, trackers, StopRequest(), page=lambda: None)
     job = build_job(parts, run, console.warn, fresh=True, resumed=False)
     events = RunEvents(session, Callbacks(loaded.recipe.callbacks, job.run), {})

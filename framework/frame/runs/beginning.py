@@ -31,13 +31,15 @@ from .told import describe
 class Beginning:
     """What the first process tells the others: the run's folder, the learning rate found, the state to go on from.
 
-    resumed: whether the run has been started before; it may have been stopped before there was a state.
+    resumed: whether the run has been started before; it may have been stopped before there was a state. group: of the
+    runs that it belongs to.
     """
 
     folder: RunDir
     lr: float | None = None
     state: dict[str, Any] | None = None
     resumed: bool = False
+    group: str | None = None
 
 
 def make_visible(draft: RunDir, loaded: Loaded, parts: Parts, console: Console, group: str | None) -> RunDir:

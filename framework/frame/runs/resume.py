@@ -28,7 +28,8 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = (), *, trust
     the run's plugins whoever made it; from then on they are this user's.
     """
     folder = open_run(path)
-    if folder.read_record()["state"] == "finished":
+    record = folder.read_record()
+    if record["state"] == "finished":
         raise UserError(f"{path} is finished; there is nothing to resume")
     if not folder.recipe.is_file():
         raise UserError(f"{path} stopped before anything was saved; start it again with frame run")
@@ -56,4 +57,6 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = (), *, trust
         console.log = folder.log
         for note in notes:
             console.warn(note)
-        return run_to_end(loaded, parts, Beginning(folder, state=state, resumed=True), console)
+        return run_to_end(
+            loaded, parts, Beginning(folder, state=state, resumed=True, group=record.get("group")), console
+        )

@@ -60,7 +60,7 @@ def start(
         return run_to_end(loaded, parts, None, console)
     with drafted(place, recipe.name) as draft:
         folder = make_visible(draft, loaded, parts, console, place.group)
-        return run_to_end(loaded, parts, Beginning(folder), console)
+        return run_to_end(loaded, parts, Beginning(folder, group=place.group), console)
 
 
 def run_to_end(loaded: Loaded, parts: Parts, beginning: Beginning | None, console: Console) -> Outcome:
@@ -74,7 +74,8 @@ def run_to_end(loaded: Loaded, parts: Parts, beginning: Beginning | None, consol
         begun = world.broadcast(settle(beginning, loaded, parts, console) if beginning else None)
         parts = ready_to_train(parts, begun, console)
         recipe, folder = parts.recipe, begun.folder
-        job = build_job(parts, folder, console.warn, fresh=begun.state is None, resumed=begun.resumed)
+        fresh = begun.state is None
+        job = build_job(parts, folder, console.warn, fresh=fresh, resumed=begun.resumed, group=begun.group)
         callbacks = Callbacks(recipe.callbacks, job.run)
         trackers.start(recipe.trackers if world.first else (), job.run)
         page = partial(report, folder, recipe, console, "running")

@@ -15,7 +15,9 @@ from .meter import Meter
 from .schedule_plan import plan_schedule, save_plan
 
 
-def build_job(parts: Parts, folder: RunDir, warn: Callable[[str], None], *, fresh: bool, resumed: bool) -> Job:
+def build_job(
+    parts: Parts, folder: RunDir, warn: Callable[[str], None], *, fresh: bool, resumed: bool, group: str | None = None
+) -> Job:
     """Build optimizers and schedules for the parts' model. fresh: the training begins; resumed: the run goes on.
 
     Both may be true: a run that was stopped before its first checkpoint begins again.
@@ -44,7 +46,7 @@ def build_job(parts: Parts, folder: RunDir, warn: Callable[[str], None], *, fres
         warn=warn,
         resumed=resumed,
         rank=world.rank,
-        group=folder.read_record().get("group") if world.first else None,
+        group=group,
     )
     return Job(
         run=run,
