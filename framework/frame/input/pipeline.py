@@ -131,7 +131,10 @@ class Pipeline:
         parts = [share if len(share) else indices[:1] for share, indices in zip(shares, whole, strict=True)]
         for number, share, fetched in zip(numbers, shares, self._fetched(epoch, parts), strict=True):
             if isinstance(fetched, Exception):
-                raise fetched
+                try:
+                    raise fetched
+                finally:
+                    del fetched  # else it and this frame hold each other, and the workers with them
             _check(fetched, skip=training and self.skip, advice=MEND_OR_SKIP if training else MEND)
             images, targets = self._on_device(fetched, epoch, number)
             yield Batch(self.backend.order(self.normalize(images)), targets, fetched.unread, len(share) > 0)
