@@ -158,25 +158,25 @@ SHOWN = commands(README + DOCS["recipes"] + DOCS["reports"])
 
 
 @pytest.mark.parametrize("arguments", [*SHOWN, "my_longer.yaml", " ".join(blocks(DOCS["recipes"]))])
-def test_commands_as_shown_are_valid(arguments, examples, frame):
-    done = frame("validate", *shlex.split(arguments), cwd=examples)
-    assert done.stdout.endswith(": ok\n"), done.stderr
+def test_commands_as_shown_are_valid(arguments, examples, cli):
+    done = cli("validate", *shlex.split(arguments))
+    assert done.out.endswith(": ok\n"), done.err
 
 
-def test_mistakes_are_reported_as_the_readme_shows(examples, frame):
+def test_mistakes_are_reported_as_the_readme_shows(examples, cli):
     recipe = examples / "my_cifar10.yaml"
     wrong = recipe.read_text().replace("{use: custom_resnet}", "{use: custom_resnet, widht: 1}")
     recipe.write_text(wrong.replace("use: one_cycle", "use: one_cycl"))
-    done = frame("validate", recipe.name, "train.epochs=-1", cwd=examples)
-    assert done.returncode == 2
-    assert f"```text\n{done.stderr}```" in README
+    done = cli("validate", recipe.name, "train.epochs=-1")
+    assert done.code == 2
+    assert f"```text\n{done.err}```" in README
 
 
-def test_plugins_as_shown_run(examples, frame):
-    done = frame("run", "my_explained.yaml", "--dry-run", cwd=examples)
-    assert "one batch went through training, evaluation and 1 analyzers" in done.stdout, done.stderr
+def test_plugins_as_shown_run(examples, cli):
+    done = cli("run", "my_explained.yaml", "--dry-run")
+    assert "one batch went through training, evaluation and 1 analyzers" in done.out, done.err
     for shown in ("use: linear", "use: brightness", "use: hardest_classes"):
-        assert shown in done.stdout
+        assert shown in done.out
     assert not (examples / "runs").exists()
 
 

@@ -25,6 +25,7 @@ HEAVY = (
     "sklearn",
     "matplotlib",
     "cv2",
+    "pandas",
     "PIL",
     "wandb",
     "rich",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from conftest import clean_environment, on_path
+from conftest import clean_environment
+from fakes import launching
 from frame import Component
 from frame.api.kinds import KINDS, sections
 from frame.recipe.recipe import Recipe, _View
@@ -75,7 +74,15 @@ def built():
     greetings = [one.component.build("Ada") for one in named["greetings"]]
     return [*greetings, *(one.component.build(3) for one in named["data.walk"])]
 '''
-CALLS = "import json, sys, table; print(json.dumps([*map(table.called, json.loads(sys.argv[1])), table.built()]))"
+CALLS = """
+import json, sys
+
+for name in [name for name in sys.modules if name.partition(".")[0] in ("frame", "frame_plugins")]:
+    del sys.modules[name]
+import table
+
+print(json.dumps([*map(table.called, json.loads(sys.argv[1])), table.built()]))
+"""
 
 
 PLUGIN = '''
@@ -138,6 +145,7 @@ def home(tmp_path_factory):
     """A folder with the kinds, a plugin of them and a recipe that names it."""
     folder = tmp_path_factory.mktemp("kinds")
     (folder / "table.py").write_text(TABLE)
+    (folder / "calls.py").write_text(CALLS)
     (folder / "mine.py").write_text(PLUGIN)
     text = TINY.read_text().replace("./helpers.py", f"{TINY.with_name('helpers.py')}, ./mine.py")
     (folder / "mine.yaml").write_text(f"{text}greetings: [{{use: hello, word: Hi}}]\n")
@@ -146,10 +154,8 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def said(home):
-    """What the commands come to in a Python whose table has the rows before anything reads it, and what is built."""
-    command = [sys.executable, "-c", CALLS, json.dumps(list(COMMANDS.values()))]
-    environment = clean_environment(home) | on_path(home)
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=240)
+    """What the commands come to where the table has the rows before anything of frame reads it, and what is built."""
+    done = launching.run([json.dumps(list(COMMANDS.values()))], home, clean_environment(home), module="calls")
     assert done.returncode == 0, done.stderr
     return dict(zip([*COMMANDS, "built"], json.loads(done.stdout), strict=True))
 

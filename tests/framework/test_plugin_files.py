@@ -132,9 +132,9 @@ def test_a_file_beside_a_plugin_that_is_not_there_is_named(cli, tmp_path):
 
 
 def test_analyze_takes_a_run_by_a_relative_name(cli, tmp_path):
-    assert cli("run", TINY, "train.epochs=1", "analyzers=[{use: confusion}]").code == 0
+    assert cli("run", TINY, "train.epochs=1", "analyzers=[{use: calibration}]").code == 0
     (run,) = (tmp_path / "runs" / "tiny").iterdir()
-    result = cli("analyze", run.relative_to(tmp_path), "data.root=elsewhere", "confusion")
+    result = cli("analyze", run.relative_to(tmp_path), "data.root=elsewhere", "calibration")
     assert result.code == 0, result.err
     assert "./plugins/helpers.py" in (run / "recipe.resolved.yaml").read_text()
 

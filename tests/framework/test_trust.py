@@ -327,7 +327,8 @@ def test_what_the_user_names_himself_is_loaded(make, call, tmp_path, as_another)
 def test_a_home_that_cannot_be_written_costs_the_memory_only(cli, tmp_path, monkeypatch, plugins):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    quickstart = ("quickstart", "train.epochs=1", "analyzers=[]", "model.widths=[4,4,4,4]")
+    small = ("analyzers=[]", "trackers=[]", "model.widths=[4,4,4,4]", "lr_finder=null", "scheduler=null")
+    quickstart = ("quickstart", "train.epochs=1", "optimizer={use: sgd, lr: 0.1}", *small)
     result = cli("run", *((TINY,) if plugins else quickstart))
     assert result.code == 0, result.err
     assert ("the run's plugins cannot be remembered" in result.err) == plugins

@@ -78,6 +78,10 @@ ATTRIBUTES = {
 }
 """What some need: settings that have no default, a few images, and less work than their defaults ask for."""
 
+LISTING = "test_listing_it_imports_nothing_slow"
+"""Takes a process each; that `frame list` imports nothing slow holds for all at once (test_nothing_heavy_is_imported).
+"""
+
 SLOW = ("tracker/mlflow",)
 """What imports a library for seconds in each of its checks."""
 
@@ -96,6 +100,7 @@ CASES = {name: contract_of(component, **ATTRIBUTES.get(name, {})) for name, comp
         pytest.param(case, check, id=f"{name}-{check}", marks=[pytest.mark.slow] * (name in SLOW))
         for name, case in CASES.items()
         for check in checks(case)
+        if check != LISTING
     ],
 )
 def test_built_in(contract, check):
