@@ -9,6 +9,7 @@ from PIL import Image
 from torch import nn
 
 from fakes.analysis_run import CLASSES, make_run
+from fakes.pictures import captions
 from frame import Predictions, Split, UserError
 from frame_plugins.analyzers.grad_cam import CLASSLESS, GradCAM, Method
 from frame_plugins.analyzers.grad_cam.layouts import channels_first
@@ -277,7 +278,7 @@ def test_pictures_have_a_row_an_image_and_a_column_a_layer():
     assert [("→" in label, label.split("\n")[0] in ("predicted", "true")) for label in labels] == 3 * [
         (True, False), (False, True), (False, True)
     ]  # fmt: skip
-    assert len([axes for axes in overlays.image.axes if axes.get_title()]) == 7
+    assert len([caption for caption in captions(overlays) if "→" in caption]) == 7
     assert "at deep" in overlays.image.get_suptitle()
     for picture in (correct, overlays):
         file = io.BytesIO()

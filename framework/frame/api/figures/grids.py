@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .heat import heat_bar, show_image
+from .heat import BESIDE, heat_bar, lay_image
 from .style import INK, WIDTH, house_style, new_figure
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as MatplotlibFigure
 
     from ..data import Image
@@ -20,6 +21,8 @@ IMAGES_PER_ROW = 8
 """Images that a row of `image_rows` has room for."""
 MOST_ROWS = 20
 """Rows that a picture should have at most: more would be too high to look at."""
+GAP = 1.07
+"""In widths of an image, or of its maps side by side, from where one begins to where the next one does."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def image_grid(
     with house_style():
         figure = new_figure(0.5 + rows * (picture + 0.14 + 0.16 * _lines(images)) + (0.6 if first.heats else 0))
         figure.suptitle(title)
-        _fill(figure.subplots(rows, columns, squeeze=False).flat, images, fontsize=9, color=color)
+        lines = [images[at : at + columns] for at in range(0, len(images), columns)]
+        _fill(figure, lines, columns, fontsize=9, color=color)
         if first.heats:
             heat_bar(figure, heat_label)
     return figure
@@ -70,9 +74,9 @@ def image_rows(rows: Sequence[ImageRow], *, title: str, color: str = INK) -> Mat
     with house_style():
         figure = new_figure(0.5 + len(rows) * (picture + 0.1 + 0.14 * lines))
         figure.suptitle(title)
-        for row, line in zip(rows, figure.subplots(len(rows), IMAGES_PER_ROW, squeeze=False), strict=True):
-            _fill(line, row.images, fontsize=7.5, color=color)
-            line[0].set_ylabel(row.label, rotation=0, ha="right", va="center", labelpad=6)
+        places = _fill(figure, [row.images for row in rows], IMAGES_PER_ROW, fontsize=7.5, color=color)
+        for row, axes in zip(rows, places, strict=True):
+            axes.set_ylabel(row.label, rotation=0, ha="right", va="center", labelpad=6)
     return figure
 
 
@@ -80,11 +84,25 @@ def _lines(images: Sequence[Captioned]) -> int:
     return max((one.caption.count("\n") + 1 for one in images), default=1)
 
 
-def _fill(places: Any, images: Sequence[Captioned], *, fontsize: float, color: str) -> None:
-    """Show the images with their captions in the places, which are axes; the places that are left over stay empty."""
-    for place, axes in enumerate(places):
-        if place < len(images):
-            show_image(axes, images[place].image, images[place].heats)
-            axes.set_title(images[place].caption, fontsize=fontsize, fontweight="normal", color=color, pad=3)
-        else:
-            axes.set_axis_off()
+def _fill(
+    figure: MatplotlibFigure, lines: Sequence[Sequence[Captioned]], columns: int, *, fontsize: float, color: str
+) -> list[Axes]:
+    """Show each line of images, their captions above them, and room for `columns`; return the axes, one for each line.
+
+    One for each image would look the same and take several times as long, as axes are what takes long to draw.
+    """
+    height, width = lines[0][0].image.shape[:2]
+    wide = width * (1 + BESIDE * (max(1, len(lines[0][0].heats)) - 1))
+    step = GAP * wide
+    places = list(figure.subplots(len(lines), 1, squeeze=False).flat)
+    for axes, images in zip(places, lines, strict=True):
+        for place, one in enumerate(images):
+            lay_image(axes, one.image, one.heats, step * place)
+            above = (step * place + wide / 2, 0)
+            axes.annotate(
+                one.caption, above, (0, 3), textcoords="offset points", annotation_clip=False, ha="center",
+                va="baseline", fontsize=fontsize, color=color,
+            )  # fmt: skip
+        axes.set(xticks=[], yticks=[], xlim=(0, step * (columns - 1) + wide), ylim=(height, 0))
+        axes.spines[:].set_visible(False)
+    return places

@@ -21,6 +21,8 @@ PALE = 0.4
 """Opacity of an image whose map has no heat at all."""
 SMALL_IMAGE = 128
 """Images up to this many pixels a side are shown pixel by pixel."""
+BESIDE = 1.06
+"""In widths of the image, from where one of its maps begins to where the next one does."""
 
 
 def opacity(heat: Heat) -> Heat:
@@ -59,13 +61,19 @@ def show_image(axes: Axes, image: npt.NDArray[Any], heats: Sequence[npt.NDArray[
     heats: maps over it, (h, w) in [0, 1] each, as `overlay` lays them, at the figure's resolution; with several, the
     image is shown once for each, side by side.
     """
+    right = lay_image(axes, image, heats)
+    axes.set(xticks=[], yticks=[], xlim=(0, right), ylim=(image.shape[0], 0))
+    axes.spines[:].set_visible(False)
+
+
+def lay_image(axes: Axes, image: npt.NDArray[Any], heats: Sequence[npt.NDArray[Any]], left: float = 0.0) -> float:
+    """Lay an image and its maps into axes whose unit is its pixel, from `left` on; return where its right edge is."""
     height, width = image.shape[:2]
     small = max(height, width) <= SMALL_IMAGE
     pixels = image[..., 0] if image.shape[-1] == 1 else image
-    left = 0.0
     for place, heat in enumerate(heats or (None,)):
-        left = 1.06 * width * place
-        extent = (left, left + width, height, 0)
+        start = left + BESIDE * width * place
+        extent = (start, start + width, height, 0)
         shown = axes.imshow(
             pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if small else "auto", extent=extent
         )
@@ -74,9 +82,8 @@ def show_image(axes: Axes, image: npt.NDArray[Any], heats: Sequence[npt.NDArray[
         elif heat is not None:
             shown.set_alpha(PALE)
             frame = {"facecolor": "white", "edgecolor": "none", "boxstyle": "round,pad=0.25"}
-            axes.text(left + width / 2, height / 2, "no heat", ha="center", va="center", fontsize=8.5, bbox=frame)
-    axes.set(xticks=[], yticks=[], xlim=(0, left + width), ylim=(height, 0))
-    axes.spines[:].set_visible(False)
+            axes.text(start + width / 2, height / 2, "no heat", ha="center", va="center", fontsize=8.5, bbox=frame)
+    return start + width
 
 
 def heat_bar(figure: MatplotlibFigure, label: str) -> None:
