@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
@@ -46,6 +47,17 @@ def pytest_configure(config: pytest.Config) -> None:
     threads = config.getoption("threads") or (1 if "PYTEST_XDIST_WORKER" in os.environ else None)
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among what is imported and collected: a quarter of the time that it takes, and again later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,7 +20,7 @@ from frame.api.figures import style
 
 PRELOADED = [
     "frame.runs.start", "frame.cli.run", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection",
-    "torch_lr_finder", "albumentations", "matplotlib.figure",
+    "torch_lr_finder", "albumentations", "matplotlib.figure", "wandb.cli.cli",
 ]  # fmt: skip
 
 

@@ -1,12 +1,17 @@
 """Resumed runs, and `frame sync`: all that lies in a run's folder reaches a server on 127.0.0.1, or it says so."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from fakes import launching
 from fakes.wandb_run import KEY, RUN_ID, alone, analysis, leave_files, links, log_a_run, training_run
 from fakes.wandb_server import WandbServer
 from frame import RunFailed, UserError
@@ -24,6 +29,18 @@ def server(monkeypatch):
     with WandbServer() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         yield server
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch, tmp_path):
+    """Begin wandb's own commands with their imports done, as the tests do those of frame."""
+
+    def run(command, *, timeout, **_):
+        assert command[:3] == [sys.executable, "-m", "wandb"]
+        return launching.run(command[3:], tmp_path / "home", os.environ, timeout, module="wandb")
+
+    forking = SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr("frame_plugins.trackers.wandb_tracker.sync.subprocess", forking)
 
 
 @pytest.fixture
