@@ -257,8 +257,9 @@ def test_the_page_needs_nothing_but_itself_and_everybody_can_read_it(cli, train,
             assert [name.strip() for name in legend.all_inner_texts()][:2] == ["A <b>bold</b>", "B tiny"]
             assert page.get_by_text("not tested: no predictions of C").count() == 2
             assert page.locator("td.best").count() > 0
-            found = Axe().run(page).response["violations"]
-            assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+            if width < 1900:  # it takes seconds, and has seen both colour schemes
+                found = Axe().run(page).response["violations"]
+                assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
             assert messages == []
             assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
         browser.close()
