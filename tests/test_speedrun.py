@@ -133,7 +133,8 @@ SPEEDRUN = [
     "model.use=whitened_convnet",
     "model.widths=[8, 8, 8]",
     "scheduler.use=triangular",
-    "data.test_fraction=0.9",  # 180 training images: 6 steps an epoch
+    "data.test_fraction=0.9",  # 180 training images, of which 18 are watched: 6 steps an epoch
+    "data.validation=0.1",
     "data.batch_size=32",
     "train.epochs=2.5",
 ]

@@ -160,7 +160,7 @@ def fuzz(whole: Path, examples: int) -> None:
 
 
 def test_a_few(whole):
-    fuzz(whole, 15)
+    fuzz(whole, 8)
 
 
 @pytest.mark.slow

@@ -189,7 +189,7 @@ def fuzz(kind: str, examples: int) -> None:
 
 @pytest.mark.parametrize("kind", FUZZ)
 def test_a_few(kind):
-    fuzz(kind, 30)
+    fuzz(kind, 15)
 
 
 @pytest.mark.slow
