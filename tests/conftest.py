@@ -62,6 +62,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what may take minutes, and says so: at the end one process would be alone with it."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def auto_precision(request: pytest.FixtureRequest) -> None:
     """With --auto-precision: let torch say of the CPU that it computes in bf16, or not; in processes of tests too."""

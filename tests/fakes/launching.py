@@ -54,6 +54,7 @@ def be(
         for path, stream in ((out, 1), (err, 2)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
     style.DPI = DRAFT_DPI
+    sys.path[:0] = filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = [module, *arguments]
     if module != "frame":  # a command does not import from where it is called
         sys.path.insert(0, folder)

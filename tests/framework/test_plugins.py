@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import frame
-from conftest import on_path
+from conftest import clean_environment, on_path
+from fakes import launching
 from fakes.distributions import install_distribution, model, plugin
 from fakes.recipes import MINIMAL as RECIPE
 from frame import UserError
@@ -373,7 +374,7 @@ class TestNamedByTheRecipe:
         )
 
 
-def test_a_third_partys_package_is_installed_and_used(frame, tmp_path):
+def test_a_third_partys_package_is_installed_and_used(tmp_path):
     target = tmp_path / "target"
     command = [
         "uv",
@@ -387,15 +388,15 @@ def test_a_third_partys_package_is_installed_and_used(frame, tmp_path):
         "--no-build-isolation",
     ]
     subprocess.run([*command, "--offline", "--no-cache", SAMPLE], check=True, capture_output=True)
-    environment = on_path(target)
+    environment = clean_environment(tmp_path) | on_path(target)
 
-    shown = frame("show", "analyzer/predicted_classes", env=environment)
+    shown = launching.run(["show", "analyzer/predicted_classes"], tmp_path, environment)
     assert shown.stdout.startswith(
         "analyzer/predicted_classes  from frame-sample 1.2.3\n\nHow often each class was predicted"
     )
     assert "  at_least: integer >= 0 = 0\n      Leave out classes that were predicted less often.\n" in shown.stdout
 
-    result = frame("run", "sample", "model.width=6", env=environment)
+    result = launching.run(["run", "sample", "model.width=6"], tmp_path, environment)
     assert result.returncode == 0, result.stderr
     (run,) = (tmp_path / "runs" / "sample").iterdir()
     assert "use: tiny_cnn" in (run / "recipe.resolved.yaml").read_text()

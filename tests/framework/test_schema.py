@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -15,7 +13,6 @@ import yaml
 from jsonschema import Draft7Validator
 from pydantic import BaseModel
 
-from conftest import clean_environment
 from frame import LossComponent, ModelComponent, UserError
 from frame.plugins.load import Plugins, load_plugins
 from frame.recipe.load import load_recipe, resolve
@@ -399,17 +396,3 @@ def test_a_place_where_nothing_can_be_written_is_told(cli, tmp_path):
     result = cli("schema", "--out", "file/a.json")
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("error: file/a.json cannot be written: ")
-
-
-@pytest.mark.parametrize(
-    "arguments", [["schema"], ["explain", "quickstart"], ["init"], ["validate", "--json", "quickstart"]], ids=" ".join
-)
-def test_nothing_heavy_is_imported(tmp_path, arguments):
-    script = (
-        "import sys\nfrom frame.cli import main\nsys.argv[0] = 'frame'\ntry:\n    main()\nfinally:\n"
-        "    print([name for name in ('torch', 'numpy', 'jsonschema', 'rich', 'jinja2') if name in sys.modules],"
-        " file=sys.stderr)"
-    )
-    command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, cwd=tmp_path, env=clean_environment(tmp_path), capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "[]\n")
