@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from fakes.wandb_run import alone, reached
+from fakes.wandb_run import RUN_ID, alone, leave_files, reached, training_run
 from fakes.wandb_server import Artifact, WandbServer
+from frame import RunFailed
+from frame_plugins.trackers.wandb_tracker import Wandb
 from frame_plugins.trackers.wandb_tracker.best import Models, mark_best, models_of
 from frame_plugins.trackers.wandb_tracker.naming import note
 
@@ -30,7 +32,7 @@ def model(server, value, *, of_best=True, metric="test/acc", state="COMMITTED", 
 
 
 def holders(server, alias):
-    return [one.id for one in server.artifacts.values() if alias in one.aliases]
+    return [one.id for one in server.artifacts.values() if one.type == "model" and alias in one.aliases]
 
 
 def test_models_of_one_dataset_and_one_metric_share_a_collection():
@@ -70,3 +72,22 @@ def test_the_best_of_all_runs_has_the_alias(tmp_path, server):
     assert "run8" in mark_best(api, "someone/frame", folders[:1])[0]
     assert holders(server, "best-test-acc") == ["a8"]
     assert server.artifacts["a1"].aliases == ["run1"]
+
+
+def test_a_model_that_could_not_be_linked_is_linked_by_sync(tmp_path, server):
+    run, warnings = training_run(tmp_path / "run")
+    tracker = Wandb(registry="org-entity/models/digits").build(run)
+    leave_files(run.folder)
+    server.drop = ("LinkArtifact",)
+    tracker.finish("finished")
+    (warning,) = warnings
+    assert warning.startswith(f"W&B did not link digits-c0ffee-test-acc:{RUN_ID} to the registry's org-entity/models/")
+    assert warning.endswith(f"try it again with: frame sync {run.folder}")
+    assert server.run.exit_code == 0
+    assert holders(server, "best-test-acc") == []  # a run says nothing of all the others
+    with pytest.raises(RunFailed, match="did not link"):
+        Wandb(registry="org-entity/models/digits").sync(run.folder)
+    server.drop = ()
+    assert "is linked" in Wandb(registry="org-entity/models/digits").sync(run.folder)
+    (kept,) = holders(server, RUN_ID)
+    assert server.links == {("org-entity", "wandb-registry-models", "digits"): [kept]}

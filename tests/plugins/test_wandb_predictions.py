@@ -58,12 +58,16 @@ def test_analyzers_and_classes_share_the_rows_and_those_with_maps_come_first():
     selection.add("many", images("cat", "dog", 0, 40) + images("dog", "cat", 40, 40) + images("dog", "dog", 80, 2))
     selection.add("few", images("eel", "cat", 100, 1))
     selection.add("maps", images("cat", "dog", 2, 1, ["deep"]) + images("eel", "eel", 200, 20, ["deep"]))
-    chosen = [item.index for item in selection.chosen()]
+    selection.add("none", [])
+    chosen = selection.chosen()
     # Taken were: 2 and 100 (2 is of `maps` too), 0 and 200, 40 and 201, 80 and 202.
-    assert chosen == [2, 200, 201, 202, 100, 0, 40, 80]
-    about = selection.about(len(chosen), 500)
+    assert [item.index for item in chosen] == [2, 200, 201, 202, 100, 0, 40, 80]
+    about = selection.about(chosen, 500)
     assert about.startswith("A selection: 8 of the 500 test images, those that many, few, maps show. They show 103;")
     assert "table_images allows 8" in about
+    assert about.endswith(
+        "Rows with activation maps come first. It is no sample: shares of it say nothing of the test set."
+    )
 
 
 def test_no_images_make_no_table():

@@ -33,7 +33,7 @@ class Models:
 
 def models_of(data: str, checksum: str, metric: str | None, mode: Literal["max", "min"] | None) -> Models:
     """Return the models of a dataset that `metric` chose. mode: the recipe's, None for the metric's own."""
-    name = UNSAFE.sub("-", f"{data}-{checksum[:8]}-{metric or 'model'}")
+    name = UNSAFE.sub("-", "-".join(filter(None, (data, checksum[:8], metric or "model"))))
     return Models(name, metric, mode or mode_of(metric or ""))
 
 

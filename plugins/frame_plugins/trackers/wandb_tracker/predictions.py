@@ -60,16 +60,19 @@ class Selection:
         """Return the analyzers that showed an image."""
         return list(self._offered[index])
 
-    def about(self, rows: int, tests: int | None) -> str:
-        """Say what the table holds. rows: its number of images. tests: that of all test images, None if unknown."""
+    def about(self, rows: Sequence[LabelledImage], tests: int | None) -> str:
+        """Say what a table of these rows holds. tests: the number of all test images, None if unknown."""
         whole = f"the {tests:,}" if tests is not None else "all"
-        text = f"A selection: {rows:,} of {whole} test images, those that {', '.join(self._found)} show. "
-        if rows < (offered := len(self._offered)):
+        showing = ", ".join(name for name, found in self._found.items() if found)
+        text = f"A selection: {len(rows):,} of {whole} test images, those that {showing} show. "
+        if len(rows) < (offered := len(self._offered)):
             text += (
                 f"They show {offered:,}; table_images allows {self._most:,}, which analyzers, and in each the classes, "
                 "right and wrong, share in turn. "
             )
-        return f"{text}Rows with activation maps come first. It is no sample: shares of it say nothing of the test set."
+        if any(item.heats for item in rows):
+            text += "Rows with activation maps come first. "
+        return f"{text}It is no sample: shares of it say nothing of the test set."
 
 
 def panel(text: str) -> wandb.Html:

@@ -185,7 +185,7 @@ class WandbTracker:
         if rows := self._selection.chosen():
             shares = predictions.probabilities(file)
             yield PREDICTIONS, predictions.table(self._selection, rows, shares, classes)
-            about = self._selection.about(len(rows), None if shares is None else len(shares))
+            about = self._selection.about(rows, None if shares is None else len(shares))
             session.summary[f"{PREDICTIONS}/notes"] = about
             yield f"{PREDICTIONS}/about", predictions.panel(about)
         for name, chart in charts.curves(file, classes):
