@@ -10,6 +10,7 @@ from frame import RunFailed
 from frame_plugins.trackers.wandb_tracker import Wandb
 from frame_plugins.trackers.wandb_tracker.best import Models, mark_best, models_of
 from frame_plugins.trackers.wandb_tracker.naming import note
+from frame_plugins.trackers.wandb_tracker.settle import link
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
 MODELS = models_of("digits", "c0ffee", "test/acc", None)
@@ -74,20 +75,30 @@ def test_the_best_of_all_runs_has_the_alias(tmp_path, server):
     assert server.artifacts["a1"].aliases == ["run1"]
 
 
-def test_a_model_that_could_not_be_linked_is_linked_by_sync(tmp_path, server):
+def test_a_model_that_could_not_be_linked_can_be_later(tmp_path, server):
+    import wandb
+
+    registry = "org-entity/models/digits"
     run, warnings = training_run(tmp_path / "run")
-    tracker = Wandb(registry="org-entity/models/digits").build(run)
+    tracker = Wandb(registry=registry).build(run)
     leave_files(run.folder)
     server.drop = ("LinkArtifact",)
     tracker.finish("finished")
     (warning,) = warnings
-    assert warning.startswith(f"W&B did not link digits-c0ffee-test-acc:{RUN_ID} to the registry's org-entity/models/")
+    assert warning.startswith(f"W&B did not link digits-c0ffee-test-acc:{RUN_ID} to the registry's {registry} (")
     assert warning.endswith(f"try it again with: frame sync {run.folder}")
     assert server.run.exit_code == 0
     assert holders(server, "best-test-acc") == []  # a run says nothing of all the others
+    api = wandb.Api()
     with pytest.raises(RunFailed, match="did not link"):
-        Wandb(registry="org-entity/models/digits").sync(run.folder)
+        link(api, "someone/frame", run.folder, registry)
     server.drop = ()
-    assert "is linked" in Wandb(registry="org-entity/models/digits").sync(run.folder)
+    assert "is linked" in link(api, "someone/frame", run.folder, registry)
     (kept,) = holders(server, RUN_ID)
     assert server.links == {("org-entity", "wandb-registry-models", "digits"): [kept]}
+
+
+@pytest.mark.parametrize("name", ["models", "a/b/c/d", "models/", "models/digits:v0"])
+def test_a_registry_without_its_collection_is_refused(name):
+    with pytest.raises(ValueError, match="must be REGISTRY/COLLECTION, or ORGANIZATION/REGISTRY/COLLECTION"):
+        Wandb(registry=name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from frame import (
     Component,
@@ -21,6 +22,8 @@ from frame import (
 
 if TYPE_CHECKING:
     import wandb
+
+COLLECTION = re.compile(r"[^/:]+(/[^/:]+){1,2}")
 
 
 class Wandb(TrackerComponent):
@@ -58,7 +61,7 @@ class Wandb(TrackerComponent):
     last_checkpoint: bool = False
     """Whether the last checkpoint of a run that fails or is interrupted is sent, as an artifact; a cluster that takes
     the machine away may leave too little time for it."""
-    registry: str | None = Field(None, pattern=r"^[^/:]+(/[^/:]+){1,2}$")
+    registry: str | None = None
     """Collection of W&B's registry that a finished run's model is linked to, such as `models/digits`, or
     `my_org/models/digits`. `frame sync` links that of a run that was offline."""
     patience_s: float = Field(60, gt=0, allow_inf_nan=False)
@@ -68,6 +71,13 @@ class Wandb(TrackerComponent):
     time_limit_s: float = Field(900, gt=0, allow_inf_nan=False)
     """Seconds that one call, its start and its end too, may hold the run; then it is off. Raise it with
     `patience_s`."""
+
+    @field_validator("registry")
+    @classmethod
+    def _names_a_collection(cls, registry: str | None) -> str | None:
+        if registry is not None and not COLLECTION.fullmatch(registry):
+            raise ValueError("must be REGISTRY/COLLECTION, or ORGANIZATION/REGISTRY/COLLECTION")
+        return registry
 
     def build(self, run: TrainingRun) -> Tracker:
         _need_wandb()

@@ -13,6 +13,9 @@ from frame import best_of, mode_of
 
 from .naming import UNSAFE, place
 
+PAGE = 200
+"""Versions in one answer of W&B's."""
+
 
 @dataclass(frozen=True)
 class Models:
@@ -65,7 +68,7 @@ def mark_best(api: wandb.Api, path: str, folders: Sequence[Path]) -> list[str]:
 def _best(api: wandb.Api, name: str, models: Models) -> wandb.Artifact | None:
     """Return the best version of a collection, None where there is none with a value."""
     try:
-        versions = list(api.artifacts("model", name))
+        versions = list(api.artifacts("model", name, per_page=PAGE))
     except ValueError:  # what it raises for a collection that is not there
         return None
     versions.sort(key=lambda version: int(version.source_version.removeprefix("v")))

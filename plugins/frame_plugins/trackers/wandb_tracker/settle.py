@@ -11,7 +11,7 @@ import wandb
 
 from frame import RunFailed, shorten
 
-from .best import noted
+from .best import PAGE, noted
 from .naming import place
 
 REGISTRY = "wandb-registry-"
@@ -21,7 +21,7 @@ REGISTRY = "wandb-registry-"
 def version(api: wandb.Api, path: str, kind: str, name: str, digest: str) -> wandb.Artifact | None:
     """Return an artifact's version with this content, if all of it is there."""
     with suppress(ValueError):  # what it raises for a collection that is not there
-        for found in api.artifacts(kind, f"{path}/{name}"):
+        for found in api.artifacts(kind, f"{path}/{name}", per_page=PAGE):
             if found.digest == digest and found.state == "COMMITTED":
                 return found
     return None
