@@ -65,7 +65,9 @@ def note_place(folder: Path, session: wandb.Run) -> None:
 
 def note(folder: Path, **facts: Any) -> None:
     """Keep facts beside the run's place: what `frame sync` and `frame report --wandb` need to know."""
-    _file(folder).write_text(json.dumps(place(folder) | facts))
+    new = _file(folder).with_suffix(".new")
+    new.write_text(json.dumps(place(folder) | facts))
+    new.replace(_file(folder))  # a run that is killed here can be resumed
 
 
 def _file(folder: Path) -> Path:
