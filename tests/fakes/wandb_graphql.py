@@ -16,6 +16,10 @@ class Operations:
     def ServerFeaturesQuery(self, asked):
         return {"serverInfo": {"features": []}}
 
+    def FetchOrgInfoFromEntity(self, asked):
+        organization = {"name": "Org", "orgEntity": {"name": "org-entity"}}
+        return {"entity": {"organization": organization, "user": None}}
+
     def UpsertBucket(self, asked):
         from fakes.wandb_server import Run
 
@@ -84,18 +88,17 @@ class Operations:
         versions = [one for one in self.artifacts.values() if one.collection == name]
         same = [one for one in versions if one.digest == given["digest"]]
         aliases = [alias["alias"] for alias in given.get("aliases") or []]
-        for one in versions:
-            one.aliases = [alias for alias in one.aliases if alias not in aliases]
         if same:
             artifact = same[0]
-            artifact.aliases += aliases
         else:
             artifact = Artifact(
                 id=f"artifact{len(self.artifacts)}", run=given["runName"], collection=name,
                 type=given["artifactTypeName"], digest=given["digest"], client_id=given.get("clientID", ""),
-                aliases=aliases, metadata=given.get("metadata") or "{}", version=len(versions),
+                aliases=[], metadata=given.get("metadata") or "{}", version=len(versions),
             )  # fmt: skip
             self.artifacts[artifact.id] = artifact
+        for alias in aliases:
+            self._move_alias(alias, artifact)
         latest = {"id": versions[-1].id} if versions else None
         facts = {"id": artifact.id, "state": artifact.state, "artifactSequence": {"latestArtifact": latest}}
         return {"createArtifact": {"artifact": facts}}
@@ -159,8 +162,58 @@ class Operations:
         collection = {"__typename": "ArtifactSequence", "artifacts": connection}
         return {"project": {"artifactType": {"artifactCollection": collection}}}
 
+    def ArtifactMembershipByName(self, asked):
+        """Find a version by `collection:alias` or `collection:v0`, in its own project or where it was linked to."""
+        collection, _, alias = asked["name"].partition(":")
+        for (_, project, name), members in self.links.items():
+            if (project, name) == (asked["project"], collection):
+                found = [(number, self.artifacts[one]) for number, one in enumerate(members)]
+                found = [one for number, one in found if f"v{number}" == alias]
+                return self._membership(found, asked["entity"], project, name)
+        found = [one for one in self.artifacts.values() if one.collection == collection and alias in one.names]
+        return self._membership(found, PROJECT["entity"]["name"], PROJECT["name"], collection)
+
+    def AddAliases(self, asked):
+        artifact = self.artifacts[asked["input"]["artifactID"]]
+        for alias in asked["input"]["aliases"]:
+            assert alias["artifactCollectionName"] == artifact.collection
+            self._move_alias(alias["alias"], artifact)
+        return {"result": {"success": True}}
+
+    def UpdateArtifact(self, asked):
+        artifact = self.artifacts[asked["input"]["artifactID"]]
+        artifact.metadata = asked["input"]["metadata"]
+        return {"result": {"artifact": self._node(artifact)}}
+
+    def LinkArtifact(self, asked):
+        given = asked["input"]
+        place = (given["entityName"], given["projectName"], given["artifactPortfolioName"])
+        members = self.links.setdefault(place, [])
+        if given["artifactID"] not in members:
+            members.append(given["artifactID"])
+        return {"result": {"versionIndex": members.index(given["artifactID"])}}
+
     def GetDefaultEntity(self, asked):
         return {"viewer": {"id": "VQ==", "entity": "someone"}}
+
+    def _move_alias(self, alias, artifact):
+        """Give a version an alias, which only one of its collection has."""
+        for one in self.artifacts.values():
+            if one.collection == artifact.collection:
+                one.aliases = [name for name in one.aliases if name != alias]
+        artifact.aliases.append(alias)
+
+    def _membership(self, found, entity, project, collection):
+        if not found:
+            return {"project": {"artifactCollectionMembership": None}}
+        place = PROJECT | {"name": project, "entity": {"name": entity}}
+        membership = {
+            "__typename": "ArtifactCollectionMembership", "id": "m", "versionIndex": found[0].version,
+            "createdAt": "2026-11-24T00:00:00", "artifact": self._node(found[0]),
+            "aliases": [{"__typename": "ArtifactAlias", "id": one, "alias": one} for one in found[0].aliases],
+            "artifactCollection": {"__typename": "ArtifactPortfolio", "name": collection, "project": place},
+        }  # fmt: skip
+        return {"project": {"artifactCollectionMembership": membership}}
 
     def _connection(self, artifacts):
         page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}

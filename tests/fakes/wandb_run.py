@@ -73,9 +73,13 @@ def leave_files(folder, kept="epoch 2, the last", best_epoch=1, page="<h1>The re
 
 
 def leave_environment(folder) -> None:
-    """Write environment.json, as the host does before the training."""
-    git = {"commit": "0123abc", "changed": True}
-    (folder / "environment.json").write_text(json.dumps({"versions": {"frame-train": "0.1.0"}, "git": git}))
+    """Write what the host has written before a tracker is asked to start."""
+    git = {"commit": "0123abc", "changed": True, "remote": "https://host/tiny.git"}
+    about = {"versions": {"frame-train": "0.1.0"}, "git": git, "device": "cpu, 1 thread, fp32"}
+    counts = {"training": [32, 32], "test": [2, 1]}
+    files = {"environment": about, "run": {"state": "running", "parameters": 7}, "data": {"class_counts": counts}}
+    for name, values in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(values))
 
 
 def links(folder) -> list:

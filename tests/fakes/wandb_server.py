@@ -58,17 +58,24 @@ class Artifact:
     manifest: dict = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
+    @property
+    def names(self) -> list[str]:
+        """What may stand behind the collection's name and a colon."""
+        return [f"v{self.version}", *self.aliases]
+
 
 class WandbServer(Operations):
     """Use as a context manager.
 
-    runs: by id. artifacts: by their id. failure: what every request gets from now on: a status (401, 500), `garbage`,
-    or `hang`. drop: names of GraphQL operations and of uploads (a part of their path) that are refused.
+    runs: by id. artifacts: by their id. links: the artifacts' ids by (entity, project, collection). failure: what every
+    request gets from now on: a status (401, 500), `garbage`, or `hang`. drop: names of GraphQL operations and of
+    uploads (a part of their path) that are refused.
     """
 
     def __init__(self, **changes) -> None:
         self.runs: dict[str, Run] = {}
         self.artifacts: dict[str, Artifact] = {}
+        self.links: dict[tuple[str, str, str], list[str]] = {}
         self.alerts: list[tuple[str, str, str]] = []
         self.failure: int | str | None = None
         self.drop: tuple[str, ...] = ()

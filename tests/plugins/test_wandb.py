@@ -18,7 +18,6 @@ from fakes.wandb_run import (
     RUN_ID,
     alone,
     analysis,
-    labelled,
     leave_environment,
     leave_files,
     links,
@@ -40,7 +39,8 @@ def server(monkeypatch):
 
 
 def test_without_credentials_everything_is_kept_offline(tmp_path):
-    run, warnings = training_run(tmp_path / "run")
+    recipe = RECIPE | {"train": {"epochs": 2, "precision": "fp32"}}
+    run, warnings = training_run(tmp_path / "run", recipe=recipe | {"trackers": [{"use": "wandb", "patience_s": 60}]})
     leave_environment(run.folder)
     tracker = Wandb(project="p", group="g", job_type="j", tags=("a", "b"), notes="n").build(run)
     tracker.log({"train/loss_step": 2.5, "lr": 0.1}, epoch=0.5, step=1)
@@ -57,9 +57,14 @@ def test_without_credentials_everything_is_kept_offline(tmp_path):
     assert (log.run.project, log.run.run_group, log.run.job_type, log.run.notes) == ("p", "g", "j", "n")
     assert list(log.run.tags) == ["a", "b"]
     assert (log.run.run_id, log.run.display_name) == (run.run_id, "tiny-3f2a")
-    assert log.run.git.commit == "0123abc"
-    assert {key: log.config[key] for key in RECIPE} == RECIPE
-    assert log.config["frame"] == {"version": "0.1.0", "commit": "0123abc", "changed": True}
+    assert (log.run.git.commit, log.run.git.remote_url) == ("0123abc", "https://host/tiny.git")
+    assert {key: log.config[key] for key in recipe} == recipe
+    assert "trackers" not in log.config
+    assert log.config["frame"] == {
+        "version": "0.1.0", "commit": "0123abc", "changed": True, "remote": "https://host/tiny.git",
+        "device": "cpu, 1 thread, fp32", "precision": "fp32", "parameters": 7, "classes": 2,
+        "images": {"training": 64, "test": 3},
+    }  # fmt: skip
     rows = [{key: value for key, value in row.items() if key[0] != "_"} for row in log.history]
     assert rows[:3] == [
         {"train/loss_step": 2.5, "lr": 0.1, "epoch": 0.5, "trainer/step": 1},
@@ -162,38 +167,10 @@ def test_one_of_several_runs_is_in_their_group_under_its_own_id(tmp_path, monkey
     assert warnings[0].startswith("WANDB_RUN_ID=mine1 names one run")
 
 
-def staged_files(log, name):
-    entries = [entry for artifact in log.artifacts for entry in artifact.manifest.contents]
-    return [Path(entry.local_path) for entry in entries if entry.path == name]
-
-
 def leave_predictions(folder) -> None:
     """Write what the model answered on two cats and a dog: the dog is more of a cat than the second cat is."""
     logits = np.log([[0.9, 0.1], [0.3, 0.7], [0.5, 0.5]]).astype(np.float32)
     save_file({"logits": logits, "targets": np.array([0, 0, 1])}, folder / "predictions.safetensors")
-
-
-def test_one_table_of_predictions_merges_all_analyzers(tmp_path):
-    run, _ = training_run(tmp_path / "run")
-    tracker = Wandb(mode="offline").build(run)
-    tracker.log_result("errors", analysis(figures=(), tables=(), images=(labelled(9), labelled(7))))
-    heats = ("deep · true cat", "deep · predicted dog")
-    tracker.log_result("cam", analysis(figures=(), tables=(), images=(labelled(7, heats), labelled(8, heats[:1]))))
-    tracker.finish("finished")
-
-    log = read_offline(run.folder)
-    assert [row["predictions"]["nrows"] for row in log.history] == [3]
-    (table,) = [json.loads(path.read_text()) for path in staged_files(log, "predictions.table.json")]
-    facts = ["image", "index", "target", "predicted", "confidence", "loss", "source", "right"]
-    assert table["columns"] == [*facts, "deep · true", "deep · predicted"]
-    assert [line[1:8] for line in table["data"]] == [
-        [index, "cat", "dog", 0.9, 2.3, f"{index}.png", False] for index in (7, 8, 9)
-    ]
-    assert [[cell and (cell["width"], cell["height"]) for cell in line[8:]] for line in table["data"]] == [
-        [(128, 128), (128, 128)],
-        [(128, 128), None],
-        [None, None],
-    ]
 
 
 @pytest.mark.parametrize(
@@ -204,25 +181,36 @@ def test_one_table_of_predictions_merges_all_analyzers(tmp_path):
         ("epoch 2, the best by test/acc", 2, {"best": "model.safetensors", "last": "model.safetensors"}),
     ],
 )
-def test_the_model_has_a_best_and_a_last_version(tmp_path, kept, best_epoch, versions):
+def test_the_model_has_a_best_and_a_last_version_under_the_runs_id(tmp_path, kept, best_epoch, versions):
     run, _ = training_run(tmp_path / "run")
     tracker = Wandb(mode="offline").build(run)
     leave_files(run.folder, kept, best_epoch)
     tracker.finish("finished")
     models = [artifact for artifact in read_offline(run.folder).artifacts if artifact.type == "model"]
-    assert {model.name for model in models} == {"tiny-model"}
+    assert {model.name for model in models} == {"digits-c0ffee-test-acc"}
     found = {alias: model.manifest.contents[0].path for model in models for alias in model.aliases}
-    assert found == versions | {"latest": "model.safetensors", RUN_ID: "model.safetensors"}
+    own = {f"{RUN_ID}-{which}": file for which, file in versions.items()}
+    assert found == own | {"latest": "model.safetensors", RUN_ID: "model.safetensors"}  # none says best of all
+    epochs = {model.manifest.contents[0].path: json.loads(model.metadata)["epoch"] for model in models}
+    assert epochs[versions["best"]] == best_epoch
 
 
-def test_an_unfinished_run_leaves_no_model(tmp_path):
-    run, _ = training_run(tmp_path / "run")
-    tracker = Wandb(mode="offline").build(run)
+@pytest.mark.parametrize("asked", [False, True])
+def test_an_unfinished_run_leaves_no_model_and_its_checkpoint_if_asked(tmp_path, asked):
+    run, _ = training_run(tmp_path / "run", step=7)
+    tracker = Wandb(mode="offline", last_checkpoint=asked).build(run)
     leave_files(run.folder)
     tracker.finish("interrupted")
+    (run.folder / "checkpoints" / "last.pt").write_bytes(b"of the resumed run")  # before it is uploaded
     log = read_offline(run.folder)
-    assert {artifact.type for artifact in log.artifacts} == {"dataset", "report"}
     assert log.exit_code == 255
+    found = {artifact.type: artifact for artifact in log.artifacts}
+    assert set(found) == {"dataset", "report"} | ({"checkpoint"} if asked else set())
+    if asked:
+        checkpoint = found["checkpoint"]
+        assert (checkpoint.name, json.loads(checkpoint.metadata)) == ("tiny-checkpoint", {"epoch": 2, "step": 7})
+        assert RUN_ID in checkpoint.aliases
+        assert Path(checkpoint.manifest.contents[0].local_path).read_bytes() == b"last"
 
 
 def test_secrets_are_not_sent(tmp_path, monkeypatch):
@@ -255,6 +243,7 @@ def test_a_run_reaches_a_server(tmp_path, monkeypatch, server):
     tracker.finish("finished")
 
     there = server.run
+    assert there.fields["repo"] == "https://host/tiny.git"
     assert warnings == []
     rows = [(row["train/loss"], row["epoch"], row["trainer/step"]) for row in there.history[:2]]
     assert rows == [(2, 1, 2), (1, 2, 4)]
@@ -285,9 +274,11 @@ def test_artifacts_reach_a_server_with_their_lineage(tmp_path, server):
     assert data.manifest["contents"]["digits"]["ref"] == "frame-data://digits/c0ffee"
     assert json.loads(data.metadata)["checksum"] == "c0ffee"
     models = {tuple(model.files.values()): sorted(model.aliases) for model in server.of_type("model")}
-    assert models == {(b"best",): ["best"], (b"kept",): [RUN_ID, "last", "latest"]}
+    assert models == {(b"best",): [f"{RUN_ID}-best"], (b"kept",): [RUN_ID, f"{RUN_ID}-last", "latest"]}
     (report,) = server.of_type("report")
     assert report.files == {"report.html": b"<h1>The report</h1>"}
+    about = {"run": RUN_ID, "dataset": "digits", "model": f"digits-c0ffee-test-acc:{RUN_ID}"}
+    assert json.loads(report.metadata) == about
     collections = {table.collection for table in server.of_type("run_table")}
     assert any("predictions" in name for name in collections)
     assert len(collections) == 3  # the analyzer's, and its matrix

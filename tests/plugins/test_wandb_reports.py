@@ -17,10 +17,12 @@ from test_tensorboard import training_run
 
 from fakes.wandb_reports_server import WandbReportsServer
 from fakes.wandb_run import KEY, reached
+from fakes.wandb_server import Artifact
 from frame import AnalyzerResult, Picture, RunFailed, TrackerComponent, UserError
 from frame.analysis.analyze import save_result
 from frame.cli import cli
 from frame_plugins.trackers.wandb_tracker import Wandb
+from frame_plugins.trackers.wandb_tracker.naming import note
 
 FIRST, SECOND = "20261124-010000-aaaa", "20261124-020000-bbbb"
 RECIPE = {
@@ -267,6 +269,19 @@ def test_it_shows_what_the_tracker_logged(tmp_path, server):
         shown = {name for panel in spec.panels[view] for name in panel["config"][key]}
         assert shown
         assert shown <= logged
+
+
+def test_it_says_which_model_is_the_best_of_all(tmp_path, server):
+    folder = make_run(tmp_path)
+    note(folder, models={"collection": "digits-c0ffee-test-acc", "metric": "test/acc", "mode": "max"})
+    best = {"metric": "test/acc", "value": 0.97, "epoch": 2}
+    server.artifacts["a"] = Artifact(
+        id="a", run=FIRST, collection="digits-c0ffee-test-acc", type="model", digest="d", client_id="", aliases=[FIRST],
+        metadata=json.dumps({"run": FIRST, "epoch": 2, "best": best}), version=0, state="COMMITTED",
+    )  # fmt: skip
+    Wandb().publish([folder])
+    assert server.artifacts["a"].aliases == [FIRST, "best-test-acc"]
+    assert len(server.reports) == 1
 
 
 def test_the_command_line_prints_the_url_and_opens_it(tmp_path, server, monkeypatch):

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import wandb
 from click.testing import CliRunner
 
 from fakes import launching
-from fakes.wandb_run import KEY, RUN_ID, alone, analysis, leave_files, links, log_a_run, training_run
+from fakes.wandb_run import KEY, RUN_ID, alone, analysis, leave_environment, leave_files, links, log_a_run, training_run
 from fakes.wandb_server import WandbServer
 from frame import RunFailed, UserError
 from frame.cli import cli
@@ -21,7 +22,7 @@ from frame_plugins.trackers.wandb_tracker.session import arrived_marker, segment
 from frame_plugins.trackers.wandb_tracker.sync import run as run_command
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
-WANDB = Wandb(patience_s=20)
+WANDB = Wandb(patience_s=20, registry="models/digits")
 
 
 @pytest.fixture
@@ -49,9 +50,10 @@ def key(monkeypatch):
     return lambda: monkeypatch.setenv("WANDB_API_KEY", KEY)
 
 
-def track(folder, numbers, status="finished", results=False, **changes):
-    """Log rows of those numbers in a session of its own, and end it."""
+def track(folder, numbers, status="finished", results=False, prepare=lambda folder: None, **changes):
+    """Log rows of those numbers in a session of its own, and end it. prepare(folder): before it begins."""
     run, warnings = training_run(folder, **changes)
+    prepare(folder)
     tracker = WANDB.build(run)
     for number in numbers:
         tracker.log({"number": number}, epoch=number, step=number)
@@ -73,17 +75,23 @@ def numbers(server) -> list[int]:
 
 def test_an_offline_run_is_uploaded_whole(tmp_path, server, key, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    track(Path("run"), range(3), results=True)
+    track(Path("run"), range(3), results=True, prepare=leave_texts)
     monkeypatch.chdir("/")  # it is uploaded from anywhere
     key()
     said = WANDB.sync(tmp_path / "run")
     assert re.search(r"all of it: \d+ rows, \d+ media files, 7 artifacts, at http", said)
+    best = f"digits-c0ffee-test-acc:best-test-acc is of the run {RUN_ID}, 0.7"
+    assert said.endswith(f". digits-c0ffee-test-acc:{RUN_ID} is linked to the registry's models/digits. {best}")
     assert numbers(server) == [0, 1, 2]
     assert server.run.exit_code == 0
     grid = next(row["errors/grid"] for row in server.run.history if "errors/grid" in row)
     assert len(server.run.files[grid["path"]]) == grid["size"]
     assert server.run.inputs == [data.id for data in server.of_type("dataset")]
-    assert {tuple(model.files.values()) for model in server.of_type("model")} == {(b"kept",), (b"best",)}
+    models = {tuple(model.files.values()): sorted(model.aliases) for model in server.of_type("model")}
+    own = {(b"kept",): [RUN_ID, f"{RUN_ID}-last", "latest"], (b"best",): [f"{RUN_ID}-best"]}
+    assert models == own | {(b"best",): [f"{RUN_ID}-best", "best-test-acc"]}
+    (kept,) = [model.id for model in server.of_type("model") if RUN_ID in model.aliases]
+    assert server.links == {("org-entity", "wandb-registry-models", "digits"): [kept]}
     assert arrived_marker(segments(tmp_path / "run")[0]).exists()
 
     assert links(tmp_path / "run") == []
@@ -91,6 +99,44 @@ def test_an_offline_run_is_uploaded_whole(tmp_path, server, key, monkeypatch):
     before = len(server.run.history)
     assert WANDB.sync(tmp_path / "run") == said  # asks again, uploads nothing
     assert len(server.run.history) == before
+
+    offline = everything(server)
+    with WandbServer() as other:  # and W&B has of it what it has of an online run
+        monkeypatch.setenv("WANDB_BASE_URL", other.url)
+        wandb.teardown()
+        assert track(tmp_path / "online", range(3), results=True, prepare=leave_texts) == []
+        online = everything(other)
+    for model in offline["artifacts"]["model"]:
+        model.discard("best-test-acc")  # which no run sets by itself
+    assert offline == online
+    assert {"log.txt", "environment.json", "recipe.resolved.yaml", "plugins/mlp.py"} <= set(online["files"])
+
+
+def leave_texts(folder) -> None:
+    """Write what says how a run came about."""
+    leave_environment(folder)
+    (folder / "plugins").mkdir(exist_ok=True)
+    for name in ("log.txt", "recipe.resolved.yaml", "plugins/mlp.py"):
+        (folder / name).write_text(f"# {name}")
+
+
+def everything(server) -> dict:
+    """What a server has of its only run, but times and places."""
+    there = server.run
+    artifacts: dict[str, list[set]] = {}
+    for one in sorted(server.artifacts.values(), key=lambda one: one.digest):
+        artifacts.setdefault(one.type, []).append({one.state, one.collection, *one.aliases, *one.manifest["contents"]})
+    own = ("config.yaml", "wandb-metadata.json", "requirements.txt", "wandb-summary.json", "output.log")  # W&B's own
+    return {
+        "rows": [{key for key in row if key[0] != "_"} for row in there.history],
+        "summary": {key for key in there.summary if key[0] != "_"},
+        "config": there.config,
+        "files": {name: len(content) for name, content in there.files.items() if name not in own},
+        "artifacts": artifacts,
+        "inputs": [server.artifacts[one].collection for one in there.inputs],
+        "links": {place: len(members) for place, members in server.links.items()},
+        "exit code": there.exit_code,
+    }
 
 
 def test_what_did_not_arrive_is_named_and_sent_again(tmp_path, server, key, monkeypatch):
@@ -100,7 +146,7 @@ def test_what_did_not_arrive_is_named_and_sent_again(tmp_path, server, key, monk
     server.drop = ("/media/images/", "CommitArtifact", "file_stream")
     with pytest.raises(RunFailed) as error:
         WANDB.sync(tmp_path / "run")
-    for missing in (r"6 of 6 rows", r"2 of 6 media files \(media/images/", r"7 of 7 artifacts \("):
+    for missing in (r"6 of 6 rows", r"2 of 7 media files \(media/images/", r"7 of 7 artifacts \("):
         assert re.search(missing, str(error.value))
     assert not arrived_marker(segments(tmp_path / "run")[0]).exists()
     server.drop = ()
@@ -108,19 +154,29 @@ def test_what_did_not_arrive_is_named_and_sent_again(tmp_path, server, key, monk
     assert numbers(server) == [0, 1, 2]
 
 
-def test_a_killed_run_is_uploaded_as_failed(tmp_path, server, key):
+def test_a_killed_run_is_uploaded_as_failed_with_its_files(tmp_path, server, key, monkeypatch):
+    monkeypatch.setenv("STORE_TOKEN", "s3cret-of-the-store")
     run, _ = training_run(tmp_path / "run")
+    leave_texts(run.folder)
+    (run.folder / "plugins" / "data.py").write_text("# s3cret-of-the-store")
     tracker = WANDB.build(run)
     tracker.log({"number": 0}, epoch=0, step=0)
     time.sleep(0.3)
     (log,) = segments(run.folder)
     content = log.read_bytes()
-    tracker.finish("finished")
+    place = (run.folder / "wandb" / "place.json").read_text()
+    tracker.finish("failed")
     log.write_bytes(content)  # as a kill would have left it
+    (run.folder / "wandb" / "place.json").write_text(place)
+    (run.folder / "log.txt").write_text("the last words")
+    monkeypatch.delenv("STORE_TOKEN")
     key()
     assert "1 rows" in WANDB.sync(run.folder)
     assert numbers(server) == [0]
     assert server.run.exit_code == 1
+    assert server.run.files["log.txt"] == b"the last words"
+    assert {"environment.json", "recipe.resolved.yaml", "plugins/mlp.py"} <= set(server.run.files)
+    assert "plugins/data.py" not in server.run.files  # its secret was known when the run began
 
 
 def test_a_run_whose_server_died_is_completed_by_sync(tmp_path, server, key, monkeypatch):

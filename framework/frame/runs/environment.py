@@ -7,7 +7,9 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import torch
 
@@ -32,7 +34,7 @@ def describe_environment(backend: Backend, plugins: Plugins, data_checksum: str)
         "cpu_count": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
-        "git": _git(),
+        "git": git_state(),
         "plugins": plugins.origins,
         "data_checksum": data_checksum,
         "command": sys.argv,
@@ -65,14 +67,31 @@ def _cpu() -> str:
     return str(capabilities.get("cpu_name") or platform.processor())
 
 
-def _git() -> dict[str, Any] | None:
-    """Return the commit of the folder the command was given in, and whether it had changes; None outside git."""
+def git_state() -> dict[str, Any] | None:
+    """Return commit and remote of the folder the command was given in, and whether it had changes; None outside git."""
 
     def ask(*arguments: str) -> str:
         command = ["git", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
 
     try:
-        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
+        found = {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
     except (OSError, subprocess.SubprocessError):
         return None
+    with suppress(OSError, subprocess.SubprocessError, ValueError):  # without one, or an address that is none
+        found["remote"] = without_credentials(ask("config", "--get", "remote.origin.url"))
+    return found
+
+
+def without_credentials(address: str) -> str:
+    """Return where a git remote is, without user, password and token; the user of SSH, mostly `git`, is no secret.
+
+    Raises ValueError for an address that cannot be read.
+    """
+    parts = urlsplit(address)
+    if not parts.netloc:  # a folder, or `git@host:path`
+        return address
+    user, _, host = parts.netloc.rpartition("@")
+    if user and parts.scheme in ("ssh", "git+ssh"):
+        host = f"{user.partition(':')[0]}@{host}"
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))

@@ -142,6 +142,7 @@ class Sending:
             "mlflow.source.name": self.record["name"],
             "mlflow.source.type": "LOCAL",
             "mlflow.source.git.commit": git.get("commit"),
+            "mlflow.source.git.repoURL": git.get("remote"),
             "mlflow.user": getpass.getuser(),
             MLFLOW_PARENT_RUN_ID: self.parent,
         }

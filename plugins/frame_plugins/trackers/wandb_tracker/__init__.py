@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from frame import (
     Component,
@@ -15,13 +16,14 @@ from frame import (
     TrainingRun,
     UserError,
     hide_secrets,
-    hide_settings,
     hookimpl,
     known_secrets,
 )
 
 if TYPE_CHECKING:
     import wandb
+
+COLLECTION = re.compile(r"[^/:]+(/[^/:]+){1,2}")
 
 
 class Wandb(TrackerComponent):
@@ -52,9 +54,16 @@ class Wandb(TrackerComponent):
     notes: str | None = None
     """Notes, shown with the run; without them WANDB_NOTES."""
     table_images: int = Field(500, ge=0)
-    """Images in the table of predictions at most, in the order that the analyzers show them; 0 leaves it out."""
+    """Images in the table of predictions at most, which the analyzers, and in each the classes, right and wrong, share
+    in turn; images with activation maps come first. 0 leaves the table out."""
     alert: bool = True
     """Whether W&B is to send an alert, as its user's settings have it, where a run that is online fails."""
+    last_checkpoint: bool = False
+    """Whether the last checkpoint of a run that fails or is interrupted is sent, as an artifact; a cluster that takes
+    the machine away may leave too little time for it."""
+    registry: str | None = None
+    """Collection of W&B's registry that a finished run's model is linked to, such as `models/digits`, or
+    `my_org/models/digits`. `frame sync` links that of a run that was offline."""
     patience_s: float = Field(60, gt=0, allow_inf_nan=False)
     """Seconds that W&B may hold the run: at its start, then tracking goes on offline; at one row or one analyzer's
     results, then it is off; and at the end, all of it together. Where the server is gone by then, the end is kept in an
@@ -63,17 +72,25 @@ class Wandb(TrackerComponent):
     """Seconds that one call, its start and its end too, may hold the run; then it is off. Raise it with
     `patience_s`."""
 
+    @field_validator("registry")
+    @classmethod
+    def _names_a_collection(cls, registry: str | None) -> str | None:
+        if registry is not None and not COLLECTION.fullmatch(registry):
+            raise ValueError("must be REGISTRY/COLLECTION, or ORGANIZATION/REGISTRY/COLLECTION")
+        return registry
+
     def build(self, run: TrainingRun) -> Tracker:
         _need_wandb()
         from .artifacts import read
-        from .naming import names, note_place
+        from .config import config
+        from .files import split
+        from .naming import names, note, note_place
         from .session import Patience, environment, session_settings, set_up, start
         from .tracker import Content, WandbTracker
 
-        about = read(run.folder / "environment.json")
-        code = {"version": about.get("versions", {}).get("frame-train"), **(about.get("git") or {})}
+        code = read(run.folder / "environment.json").get("git") or {}
         secrets = set(known_secrets())
-        config = hide_settings({**run.recipe, "frame": code}, secrets)
+        values = config(run, secrets)
         told = {
             "project": self.project,
             "entity": self.entity,
@@ -85,33 +102,37 @@ class Wandb(TrackerComponent):
         }
         given = {
             "git_commit": code.get("commit"),
+            "git_remote_url": code.get("remote"),
             "root_dir": str(run.folder.absolute()),
             "init_timeout": self.patience_s,
             "finish_timeout": self.patience_s,
         }
 
         def offline() -> wandb.Run:
-            return start("offline", base, session_settings(given, resumed=True), config, run.warn)
+            return start("offline", base, session_settings(given, resumed=True), values, run.warn)
 
         with environment(run.folder):
             base = set_up(self.patience_s)
             given |= hide_secrets(names(told, run, base))
-            session = start(self.mode, base, session_settings(given, resumed=run.resumed), config, run.warn)
+            session = start(self.mode, base, session_settings(given, resumed=run.resumed), values, run.warn)
             if not session.disabled:
                 note_place(run.folder, session)
-        content = Content(config, secrets, self.table_images, self.alert)
+                note(run.folder, kept_back=split(run.folder, secrets)[1])
+        content = Content(values, secrets, self.table_images, self.alert, self.last_checkpoint, self.registry)
         return WandbTracker(session, run, offline, content, Patience(self.patience_s))
 
     def sync(self, folder: Path) -> str:
-        """Run `wandb sync` on what is not uploaded yet, and ask W&B for every row, media file and artifact.
+        """Run `wandb sync` on what is not uploaded yet, ask W&B for all of it, and do what only a run at W&B can have.
 
         Checked are the number of rows, the name and size of each media file, and the digest and state of each artifact
         that was logged offline; not that rows hold the right values. An artifact logged online is checked by wandb.
+        Then the dataset becomes the run's input, files are sent as they ended, the model is linked to the registry, and
+        `best-<metric>` names the best model of its collection.
         """
         _need_wandb()
         from .sync import sync
 
-        return sync(folder, self.patience_s)
+        return sync(folder, self.patience_s, self.registry)
 
     def publish(self, folders: Sequence[Path]) -> str:
         try:

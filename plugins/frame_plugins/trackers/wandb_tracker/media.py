@@ -1,23 +1,14 @@
-"""Results as W&B's media: figures, tables, and the one table of predictions."""
+"""Results as W&B's media: figures and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import wandb
 
-from frame import Figure, LabelledImage, Table, figures
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-SMALL = 128
-"""Pixels that the longer side of an image has at least before a heat map is laid over it."""
+from frame import Figure, Table, figures
 
 
 def image(figure: Figure, drawn: Path) -> wandb.Image:
@@ -40,38 +31,3 @@ def table(given: Table) -> wandb.Table:
     # wandb refuses text beside numbers in a column unless it is told; told so, it cannot plot the columns.
     mixed = any(len({isinstance(cell, str) for cell in column if cell is not None}) > 1 for column in columns)
     return wandb.Table(columns=list(given.columns), data=[list(row) for row in given.rows], allow_mixed_types=mixed)
-
-
-def merge(images: Iterable[LabelledImage], into: dict[int, LabelledImage], most: int) -> None:
-    """Add images to those by index, `most` in all; the heat maps of one image come together."""
-    for item in images:
-        if known := into.get(item.index):
-            into[item.index] = replace(known, heats={**known.heats, **item.heats})
-        elif len(into) < most:
-            into[item.index] = item
-
-
-def predictions(images: Mapping[int, LabelledImage]) -> wandb.Table:
-    """Return the table of predictions: a row an image, a column for each kind of heat map, drawn over the image."""
-    facts = ("index", "target", "predicted", "confidence", "loss", "source")
-    maps = list(dict.fromkeys(name for item in images.values() for name in column_names(item)))
-    rows = []
-    for _, item in sorted(images.items()):
-        over = {
-            column: wandb.Image(figures.overlay(item.image, heat, SMALL)) for column, heat in column_names(item).items()
-        }
-        right = item.target == item.predicted
-        rows.append(
-            [wandb.Image(item.image), *(getattr(item, fact) for fact in facts), right, *(over.get(one) for one in maps)]
-        )
-    return wandb.Table(columns=["image", *facts, "right", *maps], data=rows)
-
-
-def column_names(item: LabelledImage) -> dict[str, npt.NDArray[np.float32]]:
-    """Return an image's heat maps by column: where a name says the image's own class, the column says which it is."""
-    found = {}
-    for name, heat in item.heats.items():
-        for kind, label in (("true", item.target), ("predicted", item.predicted)):
-            name = name.replace(f"{kind} {label}", kind)
-        found[name] = heat
-    return found

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 PROJECT, JOB_TYPE = "frame", "train"
 TAG_LENGTH = 64
 """W&B refuses longer tags."""
+UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+"""What stands in no name of an artifact."""
 UNSAFE_ID = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -46,8 +48,11 @@ def tags(recipe: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(name)[:TAG_LENGTH] for name in [*parts, *plugins] if name))
 
 
-def place(folder: Path) -> dict[str, str]:
-    """Return where a run was logged, its W&B id, project and entity; nothing if it was not."""
+def place(folder: Path) -> dict[str, Any]:
+    """Return where a run was logged, its W&B id, project and entity, and what else `note` kept; nothing if it was not.
+
+    models: the collection that its model belongs to. kept_back: its files that are not sent, for a secret in them.
+    """
     file = _file(folder)
     return json.loads(file.read_text()) if file.is_file() else {}
 
@@ -55,7 +60,14 @@ def place(folder: Path) -> dict[str, str]:
 def note_place(folder: Path, session: wandb.Run) -> None:
     """Keep what `place` returns."""
     there = {"id": session.id, "project": session.project, "entity": session.entity}
-    _file(folder).write_text(json.dumps({key: value for key, value in there.items() if value}))
+    note(folder, **{key: value for key, value in there.items() if value})
+
+
+def note(folder: Path, **facts: Any) -> None:
+    """Keep facts beside the run's place: what `frame sync` and `frame report --wandb` need to know."""
+    new = _file(folder).with_suffix(".new")
+    new.write_text(json.dumps(place(folder) | facts))
+    new.replace(_file(folder))  # a run that is killed here can be resumed
 
 
 def _file(folder: Path) -> Path:

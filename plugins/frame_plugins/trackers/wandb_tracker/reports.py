@@ -14,6 +14,7 @@ from wandb_workspaces.reports.v2 import interface as wr  # `v2` itself hides its
 
 from frame import RunFailed, UserError, hide_settings, known_secrets, shorten
 
+from .best import mark_best
 from .charts import CLASSES, own_curves
 from .naming import PROJECT, place
 from .session import has_credentials, within
@@ -76,6 +77,7 @@ def save(folders: Sequence[Path], timeout_s: float) -> str:
         owner = entity or api.settings["entity"] or api.default_entity
         if not owner:
             raise UserError("W&B knows no default entity for this key: name one, WANDB_ENTITY=...")
+        mark_best(api, f"{owner}/{project}", folders)
         # With its project named, a runset makes sure that the project is there: `save` would make a new one.
         runset = wr.Runset(entity=owner, project=project, name="runs", filters=f"Metric('ID') in {ids}")
         return str(report(folders, project, owner, runset).save(draft=True).url)

@@ -14,9 +14,13 @@ from typing import Any
 
 import wandb
 
-from frame import RunFailed, UserError, shorten
+from frame import RunFailed, UserError, known_secrets, shorten
 
+from .best import mark_best
+from .files import send_rest
+from .naming import place
 from .session import arrived_marker, environment, has_credentials, knock, segments, within
+from .settle import link, use_datasets, version
 
 UPLOAD_S = 3600
 """Seconds that the uploads may take once the server has answered."""
@@ -43,8 +47,11 @@ class Expected:
         return f"{self.rows} rows, {len(self.files)} media files, {len(self.artifacts)} artifacts"
 
 
-def sync(folder: Path, patience_s: float) -> str:
-    """Upload the sessions that the server may lack, and say what it has. Raises RunFailed where it lacks something."""
+def sync(folder: Path, patience_s: float, registry: str | None) -> str:
+    """Upload the sessions that the server may lack, say what it has, and settle what it takes only then.
+
+    Raises RunFailed where it lacks something.
+    """
     logs = segments(folder)
     if not logs:
         raise UserError(f"{folder} has no W&B sessions: nothing was logged, or its folder wandb/ is gone")
@@ -69,7 +76,24 @@ def sync(folder: Path, patience_s: float) -> str:
             raise RunFailed(f"{folder}: W&B did not say what it has ({reason})") from error
         for log in unsent:
             arrived_marker(log).touch()
-    return f"W&B has all of it: {expected}, at {url}"
+        said = [f"W&B has all of it: {expected}, at {url}"]
+        try:
+            said += within(patience_s, "settle the rest", lambda: settle(folder, expected, registry))
+        except RunFailed:
+            raise
+        except Exception as error:
+            reason = shorten(" ".join(f"{type(error).__name__}: {error}".split()), 300)
+            raise RunFailed(f"{folder}: {said[0]}; it did not take the rest ({reason})") from error
+    return ". ".join(said)
+
+
+def settle(folder: Path, expected: Expected, registry: str | None) -> list[str]:
+    """Do what a session could not, of a run that W&B has; return a sentence for what is worth one."""
+    api, path, run = _there(expected)
+    use_datasets(api, run, path, expected.artifacts)
+    send_rest(run, folder, set(known_secrets()), place(folder).get("kept_back", ()))
+    linked = link(api, path, folder, registry) if registry else None
+    return [*([linked] if linked else []), *mark_best(api, path, [folder])]
 
 
 def run(arguments: Sequence[str], timeout_s: float) -> str:
@@ -116,18 +140,22 @@ def records(log: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def check(expected: Expected) -> str:
     """Return the run's URL once the server has everything. Raises RunFailed where it lacks something."""
-    api = wandb.Api(timeout=ANSWER_S)
-    entity = expected.entity or api.settings["entity"] or api.default_entity
-    path = f"{entity}/{expected.project}"
-    run = api.run(f"{path}/{expected.run_id}")
+    api, path, run = _there(expected)
     deadline = time.monotonic() + PATIENCE_S
     while missing := _missing(api, run, path, expected):
         if time.monotonic() > deadline:
             raise RunFailed(f"W&B lacks {'; '.join(missing)}. Try `frame sync` again")
         time.sleep(0.5)
         run.load(force=True)
-    _use_datasets(api, run, path, expected)
     return str(run.url)
+
+
+def _there(expected: Expected) -> tuple[wandb.Api, str, Any]:
+    """Return W&B's public API, the run's `entity/project`, and the run."""
+    api = wandb.Api(timeout=ANSWER_S)
+    entity = expected.entity or api.settings["entity"] or api.default_entity
+    path = f"{entity}/{expected.project}"
+    return api, path, api.run(f"{path}/{expected.run_id}")
 
 
 def _missing(api: wandb.Api, run: Any, path: str, expected: Expected) -> list[str]:
@@ -138,27 +166,10 @@ def _missing(api: wandb.Api, run: Any, path: str, expected: Expected) -> list[st
     files = [name for name, size in expected.files.items() if there.get(name) != size]
     if files:
         missing.append(f"{len(files)} of {len(expected.files)} media files ({_some(files)})")
-    artifacts = [name for kind, name, digest in expected.artifacts if not _version(api, path, kind, name, digest)]
+    artifacts = [name for kind, name, digest in expected.artifacts if not version(api, path, kind, name, digest)]
     if artifacts:
         missing.append(f"{len(artifacts)} of {len(expected.artifacts)} artifacts ({_some(artifacts)})")
     return missing
-
-
-def _version(api: wandb.Api, path: str, kind: str, name: str, digest: str) -> wandb.Artifact | None:
-    """Return an artifact's version with this content, if all of it is there."""
-    with suppress(ValueError):  # what it raises for a collection that is not there
-        for version in api.artifacts(kind, f"{path}/{name}"):
-            if version.digest == digest and version.state == "COMMITTED":
-                return version
-    return None
-
-
-def _use_datasets(api: wandb.Api, run: Any, path: str, expected: Expected) -> None:
-    """Make datasets logged offline the run's inputs: an offline session cannot."""
-    used = {artifact.digest for artifact in run.used_artifacts()}
-    for kind, name, digest in expected.artifacts:
-        if kind == "dataset" and digest not in used and (version := _version(api, path, kind, name, digest)):
-            run.use_artifact(version)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import wandb
 
-from frame import AnalyzerResult, LabelledImage, Matrix, Table, TrainingRun, hide_secrets
+from frame import AnalyzerResult, Matrix, Table, TrainingRun, hide_secrets
 
-from . import artifacts, charts, files, media
+from . import artifacts, charts, files, media, predictions, settle
+from .best import models_of, noted
+from .naming import note
 from .session import Patience, arrived_marker, environment, segments, tear_down
 
 EXIT_CODES = {"finished": 0, "interrupted": 255}  # 255: what wandb itself reports after Ctrl-C
@@ -29,12 +31,14 @@ PREDICTIONS = "predictions"
 
 @dataclass(frozen=True)
 class Content:
-    """What is sent: the recipe without its secrets, none of these texts, so many images in the table, and alerts."""
+    """What is sent: the config, none of these secrets, so many images in the table, and what the settings ask for."""
 
     config: Mapping[str, Any]
     secrets: set[str]
     table_images: int
     alert: bool
+    last_checkpoint: bool
+    registry: str | None
 
 
 class WandbTracker:
@@ -52,7 +56,7 @@ class WandbTracker:
         self._content, self._patience = content, patience if online else Patience(LOCAL_S)
         self._own_curves = charts.own_curves(run.recipe)
         self._late: dict[str, Table | Matrix] = {}
-        self._images: dict[int, LabelledImage] = {}
+        self._selection = predictions.Selection(content.table_images)
         self._dataset_used = False
         self._api: wandb.Api | None = None
         with environment(run.folder):
@@ -73,7 +77,7 @@ class WandbTracker:
         """
         self._late |= {f"{name}/{table.name}_table": table for table in result.tables}
         self._late |= {f"{name}/{one.name}": one for one in result.figures if charts.is_native(one)}
-        media.merge(result.images, self._images, self._content.table_images)
+        self._selection.add(name, result.images)
         folder = self._run.folder / "analysis" / name
         pictures = {
             f"{name}/{figure.name}": media.image(figure, folder / f"{figure.name}.png")
@@ -115,6 +119,16 @@ class WandbTracker:
                     f"W&B stopped answering ({error}); nothing is lost, upload it with: frame sync {self._run.folder}"
                 )
                 raise RuntimeError(text) from error
+            if online and self._content.registry and status == "finished":
+                self._link(self._content.registry)
+
+    def _link(self, registry: str) -> None:
+        """Link the model, which W&B has by now. What fails here is left to `frame sync`."""
+        api, path = self._asked(), f"{self._session.entity}/{self._session.project}"
+        try:
+            self._patience.call("link the model", lambda: settle.link(api, path, self._run.folder, registry))
+        except Exception as error:
+            self._run.warn(f"{error}; try it again with: frame sync {self._run.folder}")
 
     def _end(self, session: wandb.Run, code: int) -> None:
         # wandb keeps to the bound itself, unless its process is gone.
@@ -131,6 +145,8 @@ class WandbTracker:
         self._end(session, code)
 
     def _log_end(self, session: wandb.Run, status: str) -> None:
+        if session.disabled:
+            return
         run, record = self._run, artifacts.read(self._run.folder / "run.json")
         for key in ("best", "test_accuracy", "kept"):
             if record.get(key) is not None:
@@ -142,22 +158,37 @@ class WandbTracker:
                 session.alert(f"{run.name} failed", f"{error}\n{run.folder}", level="ERROR")
         if kept_back := files.send(session, run.folder, self._content.secrets):
             run.warn(f"{', '.join(kept_back)}: not sent to W&B, for a secret in it")
+            note(run.folder, kept_back=kept_back)
         if not self._dataset_used:
             session.log_artifact(self._dataset())
-        if late := dict(self._kept_for_the_end()):
+        if late := dict(self._kept_for_the_end(session)):
             session.log(late)
         if status == "finished":
-            for model, aliases in artifacts.models(run.name, session.id, run.folder, run.epoch, record):
-                session.log_artifact(model, aliases=aliases)
+            self._log_models(session, record)
+        elif self._content.last_checkpoint and (checkpoint := artifacts.checkpoint(run)):
+            session.log_artifact(checkpoint, aliases=[session.id])
         self._log_report(session)
 
-    def _kept_for_the_end(self) -> Iterator[tuple[str, Any]]:
+    def _log_models(self, session: wandb.Run, record: Mapping[str, Any]) -> None:
+        run, best = self._run, record.get("best") or {}
+        mode = run.recipe.get("checkpoint", {}).get("mode")
+        models = models_of(self._data["use"], run.data.checksum, best.get("metric"), mode)
+        note(run.folder, models=asdict(models))
+        for model, aliases in artifacts.models(models.collection, session.id, run, record):
+            session.log_artifact(model, aliases=aliases)
+
+    def _kept_for_the_end(self, session: wandb.Run) -> Iterator[tuple[str, Any]]:
         """Yield tables and charts with their keys; made anew for each session that they are logged to."""
         for key, one in self._late.items():
             yield key, charts.matrix(one) if isinstance(one, Matrix) else media.table(one)
-        if self._images:
-            yield PREDICTIONS, media.predictions(self._images)
-        for name, chart in charts.curves(self._run.folder / "predictions.safetensors", self._run.data.classes):
+        file, classes = self._run.folder / "predictions.safetensors", self._run.data.classes
+        if rows := self._selection.chosen():
+            shares = predictions.probabilities(file)
+            yield PREDICTIONS, predictions.table(self._selection, rows, shares, classes)
+            about = self._selection.about(rows, None if shares is None else len(shares))
+            session.summary[f"{PREDICTIONS}/notes"] = about
+            yield f"{PREDICTIONS}/about", predictions.panel(about)
+        for name, chart in charts.curves(file, classes):
             yield f"{PREDICTIONS}/{name}", chart
 
     def _log_report(self, session: wandb.Run) -> None:
@@ -168,13 +199,20 @@ class WandbTracker:
         if any(secret in text for secret in self._content.secrets):
             self._run.warn("report.html holds a secret, through the recipe: it is not sent to W&B")
             return
-        session.log_artifact(artifacts.report(self._run.name, page), aliases=[session.id])
+        about = {"run": session.id, "dataset": artifacts.dataset_name(self._data["use"])}
+        if models := noted(self._run.folder):
+            about["model"] = f"{models.collection}:{session.id}"
+        session.log_artifact(artifacts.report(self._run.name, page, about), aliases=[session.id])
         if page.stat().st_size <= PANEL_BYTES:
             session.log({"report": wandb.Html(str(page), inject=False)})
 
+    @property
+    def _data(self) -> dict[str, Any]:
+        """The recipe's section, without its secrets."""
+        return {"use": "dataset", **self._content.config.get("data", {})}
+
     def _dataset(self) -> wandb.Artifact:
-        data = self._content.config.get("data", {})
-        return artifacts.dataset(data.get("use", "dataset"), data.get("root"), self._run.data)
+        return artifacts.dataset(self._data["use"], self._data.get("root"), self._run.data)
 
     def _use_dataset(self) -> None:
         """Make the dataset this run's input. What fails here fails alone: it is tried again at the end."""
@@ -188,10 +226,14 @@ class WandbTracker:
             self._patience.call("take the dataset", use)
             self._dataset_used = True
 
+    def _asked(self) -> wandb.Api:
+        """Return W&B's public API."""
+        self._api = self._api or wandb.Api(timeout=max(1, int(self._patience.seconds / 6)))
+        return self._api
+
     def _rows_there(self) -> int:
         """Ask the server how many rows of the run it has. Raises where it does not answer."""
-        self._api = self._api or wandb.Api(timeout=max(1, int(self._patience.seconds / 6)))
-        run = self._api.run(f"{self._session.entity}/{self._session.project}/{self._session.id}")
+        run = self._asked().run(f"{self._session.entity}/{self._session.project}/{self._session.id}")
         return int(run.load(force=True)["historyLineCount"])
 
     def _see_arrived(self, rows: int) -> None:
