@@ -36,7 +36,21 @@ from .api.contracts import (
     Tracker,
     TrainingRun,
 )
-from .api.data import DataInfo, DataSplits, Image, Images, Omission, Predictions, Split, Targets, take
+from .api.data import (
+    Box,
+    DataInfo,
+    DataSplits,
+    Image,
+    Images,
+    Interpolation,
+    Omission,
+    Predictions,
+    Size,
+    Source,
+    Split,
+    Targets,
+    take,
+)
 from .api.hookspecs import hookimpl
 from .api.layers import Layer, layers_of
 from .api.model_guard import untouched
@@ -78,6 +92,7 @@ __all__ = [
     "AnalyzerResult",
     "BatchDraws",
     "BatchTransform",
+    "Box",
     "Callback",
     "CallbackComponent",
     "Chart",
@@ -92,6 +107,7 @@ __all__ = [
     "HistoryAnalyzer",
     "Image",
     "Images",
+    "Interpolation",
     "LRFinderComponent",
     "LRFinding",
     "LRProblem",
@@ -116,6 +132,8 @@ __all__ = [
     "Scheduler",
     "SchedulerComponent",
     "Series",
+    "Size",
+    "Source",
     "Split",
     "Steps",
     "Table",

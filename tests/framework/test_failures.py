@@ -143,7 +143,7 @@ def test_no_classes_is_an_error(cli, tmp_path):
 
 def test_too_few_images_for_a_batch(cli, tmp_path):
     image_tree(tmp_path / "pets")
-    result = cli("run", TINY, "data.use=image_folder", "data.root=pets", "data.image_size=32", "data.drop_last=true")
+    result = cli("run", TINY, "data.use=image_folder", "data.root=pets", "data.size=32", "data.drop_last=true")
     assert result.code == 2
     assert "an epoch has no batch: 6 training images, batches of 128" in result.err
 

@@ -197,7 +197,7 @@ def test_an_image_that_is_cut_off_means_the_same_however_much_data_there_is(cli,
 def test_the_same_run_whether_images_are_in_memory_or_not(cli, tmp_path):
     image_tree(tmp_path / "pets")
     (tmp_path / "pets" / "train" / "cat" / "3.png").write_text("x")
-    size = {"image_folder": ("data.image_size=16",), "lazy_folder": ()}
+    size = {"image_folder": ("data.size=16",), "lazy_folder": ()}
     runs = []
     for use, more in size.items():
         settings = (FAULTY, f"data.use={use}", *LAZY[1:], "data.unreadable=skip", *more, "--out", use)

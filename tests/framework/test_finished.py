@@ -132,7 +132,7 @@ class TestEvaluate:
     ):
         images = images_of(tmp_path / "one", ["a", "b", "c"])
         recipe = recipe_file(
-            f"extends: {TINY}\ndata: {{use: image_folder, image_size: 8, root: one}}\ntrain: {{epochs: 1}}\n"
+            f"extends: {TINY}\ndata: {{use: image_folder, size: 8, root: one}}\ntrain: {{epochs: 1}}\n"
         )
         assert cli("run", recipe).code == 0
         (run,) = (tmp_path / "runs" / "tiny").iterdir()
@@ -156,7 +156,7 @@ class TestEvaluate:
         (images / "train" / "a" / "more.jfif").touch()
         (images / "valid").mkdir()
         recipe = recipe_file(
-            f"extends: {TINY}\ndata: {{use: image_folder, image_size: 8, root: one}}\ntrain: {{epochs: 1}}\n"
+            f"extends: {TINY}\ndata: {{use: image_folder, size: 8, root: one}}\ntrain: {{epochs: 1}}\n"
         )
         done = cli("run", recipe)
         assert done.code == 0

@@ -15,6 +15,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from frame import Split, images, load_run
+from frame.api.images import EncodedSource
+from frame.input.fitting import Fit
 from frame.runs.predict import image_files, predict
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
@@ -54,7 +56,7 @@ def run(cli, tmp_path) -> Path:
     recipe = tmp_path / "photos.yaml"
     flipped = "{use: torchvision, pipeline: [{use: RandomVerticalFlip, p: 1.0}]}"
     recipe.write_text(
-        f"extends: {TINY}\ndata: {{use: image_folder, image_size: 8, root: data, eval_transforms: [{flipped}]}}\n"
+        f"extends: {TINY}\ndata: {{use: image_folder, size: 8, root: data, eval_transforms: [{flipped}]}}\n"
         "train: {epochs: 1}\n"
     )
     done = cli("run", recipe)
@@ -192,7 +194,7 @@ def test_the_heat_is_that_of_the_predicted_class_at_the_deepest_layer(cli, tmp_p
     likeliest = int(json.loads(done.out)["top"][0]["class"])
     opened = load_run(run)
     network = opened.network()
-    pixels = np.asarray(images.fit_image(Image.open("one.png"), (32, 32)).convert("L"))
+    pixels = Fit(channels="grey")(EncodedSource(Path("one.png"), "one.png"), (32, 32))[:, :, 0]
     pipeline = network.evaluation(Split(pixels.reshape(1, 32, 32, 1), np.zeros(1, np.int64)))
     (heat,) = layer_maps(network.model, pipeline.inputs([0]), [likeliest], {"3": channels_first}, "gradcam")[0]
     picture = np.asarray(Image.open("maps/000001-one.png")).astype(float)

@@ -54,7 +54,7 @@ analyzers:
         "r.yaml:1: nme: unknown setting; did you mean 'name'?",
         "r.yaml:2: data.batch_size: must be greater than 0, got 0",
         'r.yaml:2: data.train_transforms: must be a list, got {"use": "random_crop"}; begin each entry with `- `, a dash and a space',
-        "r.yaml:2: data.use: unknown dataset 'mnist'; there is cifar10, digits, image_folder",
+        "r.yaml:2: data.use: unknown dataset 'mnist'; there is cifar10, digits, idx, image_folder",
         "r.yaml:3: model.softmax: must be true or false, got 1",
         "r.yaml:3: model.width: unknown setting; did you mean 'widths'?",
         "r.yaml:4: loss: must be a section that names its component: {use: NAME}, got []",

@@ -164,7 +164,7 @@ def test_other_data_are_refused(cli, tmp_path):
     result = cli(
         "run",
         TINY,
-        "data={use: image_folder, image_size: 32, batch_size: 8, root: pets}",
+        "data={use: image_folder, size: 32, batch_size: 8, root: pets}",
         "callbacks=[{use: interrupt, step: 1}]",
     )
     assert result.code == 130, result.err

@@ -44,7 +44,7 @@ def frame_components():
 RECIPE = """
 name: narrow
 plugins: [./narrow.py]
-data: {use: image_folder, root: images, image_size: 8, batch_size: 4}
+data: {use: image_folder, root: images, size: 8, batch_size: 4}
 model: {use: narrow}
 loss: {use: cross_entropy}
 optimizer: {use: sgd, lr: 0.01}

@@ -26,6 +26,16 @@ def write_images(_, root):
                 Image.fromarray(pixels).save(root / part / name / f"{number}.png")
 
 
+def write_idx(_, root):
+    """Write MNIST's four files, of a few images of noise."""
+    rng = np.random.default_rng(0)
+    for part in ("train", "t10k"):
+        for name, shape in (("images-idx3", (20, 28, 28)), ("labels-idx1", (20,))):
+            values = rng.integers(0, 256, shape, np.uint8) if len(shape) > 1 else np.arange(20, dtype=np.uint8) % 10
+            head = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes()
+            (root / f"{part}-{name}-ubyte").write_bytes(head + values.tobytes())
+
+
 def tensorboard_curves(_, folder):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -47,7 +57,8 @@ def wandb_curves(_, folder):
 
 ATTRIBUTES = {
     "dataset/cifar10": {"prepare": write_images},
-    "dataset/image_folder": {"prepare": write_images, "settings": {"image_size": 16}},
+    "dataset/idx": {"prepare": write_idx},
+    "dataset/image_folder": {"prepare": write_images},
     "transform/albumentations": {
         "settings": {
             "pipeline": [

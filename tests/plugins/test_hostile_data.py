@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 from torchvision.datasets import CIFAR10
 
 from frame import DataSplits, UserError
+from frame.input.sizes import fit_data
+from frame.recipe.settings import DataSettings
 from frame_plugins.data.cifar10 import CLASSES, Cifar10
 from frame_plugins.data.cifar10.original import ARCHIVE, BATCHES
 from frame_plugins.data.image_folder import ImageFolder
-from frame_plugins.data.image_folder.reading import read_folder
 
 SIZE = 16
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -110,6 +111,10 @@ def tree(root: Path, classes=("ant", "bee"), parts=("train", "test"), size=32) -
             (root / part / name / "0.png").write_bytes(encoded("PNG", size=(size, size)))
 
 
+def load(root, memory_limit=2**30) -> DataSplits:
+    return fit_data(ImageFolder().build(root), DataSettings(size=SIZE), memory_limit=memory_limit)
+
+
 def read(build) -> DataSplits | None:
     """Return the data, None for a clear refusal; anything else is an error of the reader's."""
     with suppress(UserError):
@@ -131,7 +136,7 @@ def check_image_folder(place: str, odd: list[Oddity], memory_limit: int) -> None
         tree(root)
         for one in odd:
             put(root / place, *one)
-        read(lambda: read_folder(root, SIZE, memory_limit))
+        read(lambda: load(root, memory_limit))
 
 
 def check_cifar10(place: str, odd: list[Oddity]) -> None:
@@ -184,7 +189,7 @@ def test_many_more(kind):
 def test_any_name_of_a_class_and_of_a_file_is_taken_or_refused(tmp_path, name):
     tree(tmp_path, classes=("bee", name))
     (tmp_path / "train" / name / f"{name}.png").write_bytes(REAL["PNG"])
-    data = read(lambda: ImageFolder(image_size=SIZE).build(tmp_path))
+    data = read(lambda: load(tmp_path))
     if name.startswith(".") or not is_utf8(name):
         assert data is None
     else:
@@ -204,7 +209,7 @@ def test_a_link_to_a_folder_above_is_named(tmp_path, place, target):
         (tmp_path / "train").rename(tmp_path / "elsewhere")
     (tmp_path / place).symlink_to(target)
     with pytest.raises(UserError, match="is a link to a folder that it lies in"):
-        ImageFolder(image_size=SIZE).build(tmp_path)
+        load(tmp_path)
 
 
 def test_a_link_to_a_class_elsewhere_is_followed(tmp_path):
@@ -212,7 +217,7 @@ def test_a_link_to_a_class_elsewhere_is_followed(tmp_path):
     tree(tmp_path / "root", classes=("bee",))
     for part in ("train", "test"):
         (tmp_path / "root" / part / "ant").symlink_to(tmp_path / "elsewhere" / part / "ant")
-    assert ImageFolder(image_size=SIZE).build(tmp_path / "root").classes == ("ant", "bee")
+    assert load(tmp_path / "root").classes == ("ant", "bee")
 
 
 def test_folders_nested_without_end_are_named(tmp_path):
@@ -225,7 +230,7 @@ def test_folders_nested_without_end_are_named(tmp_path):
     os.close(here)
     try:
         with pytest.raises(UserError, match="more than 40 levels of folders"):
-            ImageFolder(image_size=SIZE).build(tmp_path)
+            load(tmp_path)
     finally:
         subprocess.run(["rm", "-rf", tmp_path / "train"], check=True)
 
@@ -235,7 +240,7 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path, memory_limit):
     tree(tmp_path)
     os.mkfifo(tmp_path / "train/ant/pipe.png")
     (tmp_path / "train/ant/zeros.png").symlink_to("/dev/zero")
-    unread = read_folder(tmp_path, SIZE, memory_limit).train.unread
+    unread = load(tmp_path, memory_limit).train.unread
     assert [text.partition(str(tmp_path))[2] for text in unread.values()] == [
         f"/train/ant/{name}.png: cannot be used: not a file" for name in ("pipe", "zeros")
     ]
@@ -244,9 +249,9 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path, memory_limit):
 def test_a_file_is_what_its_content_says_but_no_program(tmp_path):
     tree(tmp_path)
     (tmp_path / "train/ant/1.jpg").write_bytes(REAL["PNG"])
-    assert len(ImageFolder(image_size=SIZE).build(tmp_path).train) == 3
+    assert len(load(tmp_path).train) == 3
     (tmp_path / "train/ant/2.png").write_bytes(REAL["EPS"])
-    unread = ImageFolder(image_size=SIZE).build(tmp_path).train.unread
+    unread = load(tmp_path).train.unread
     assert unread == {2: f"{tmp_path}/train/ant/2.png: cannot be used: not an image"}
 
 
@@ -255,7 +260,7 @@ def test_the_first_frame_is_the_image(tmp_path, kind):
     tree(tmp_path)
     first, second = (PIL.Image.new("RGB", (32, 32), colour) for colour in ("#c80000", "#00c800"))
     first.save(tmp_path / "train/ant/0.png", format=kind, save_all=True, append_images=[second], lossless=True)
-    pixel = ImageFolder(image_size=SIZE).build(tmp_path).train.images[0, 8, 8]
+    pixel = load(tmp_path).train.images[0, 8, 8]
     assert pixel.tolist() == [200, 0, 0]
 
 
@@ -333,10 +338,13 @@ def jpeg_of(width: int, height: int) -> bytes:
 READS = """
 import resource, sys
 from pathlib import Path
+from frame.input.sizes import fit_data
+from frame.recipe.settings import DataSettings
 from frame_plugins.data.image_folder.reading import read_folder
 now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (now + 700_000_000, now + 700_000_000))
-print(*read_folder(Path(sys.argv[1]), 16, int(sys.argv[2])).train.unread.values(), sep="\\n")
+data = fit_data(read_folder(Path(sys.argv[1])), DataSettings(size=16), memory_limit=int(sys.argv[2]))
+print(*data.train.unread.values(), sep="\\n")
 """
 
 

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from frame import UserError
 from frame.api.images import mean_and_std
+from frame.input.sizes import fit_data
+from frame.recipe.settings import DataSettings
 from frame_plugins.data.image_folder import ImageFolder, frame_components
-from frame_plugins.data.image_folder.reading import read_folder
 
 SIZE = 16
 
@@ -31,8 +32,8 @@ def write_tree(root, parts=("train", "test"), classes=("ant", "bee"), per_class=
                 save(root / part / name / f"{number}.png", rng.integers(0, 256, (20, 30, 3)))
 
 
-def build(root):
-    return ImageFolder(image_size=SIZE).build(root)
+def build(root, size=SIZE, memory_limit=2**30, **settings):
+    return fit_data(ImageFolder().build(root), DataSettings(size=size, **settings), memory_limit=memory_limit)
 
 
 def error_text(root):
@@ -100,15 +101,29 @@ def test_grey_transparent_and_palette_images_become_rgb(tmp_path):
     save(tmp_path / "train/ant/1.png", np.full((20, 20, 4), [10, 20, 30, 128]))
     palette = PIL.Image.fromarray(np.full((20, 20, 3), [40, 50, 60], np.uint8)).convert("P", palette=1, colors=4)
     palette.save(tmp_path / "train/ant/2.png", transparency=bytes([0, 255]))
-    images = build(tmp_path).train.images
-    assert [image[3, 3].tolist() for image in images[:3]] == [[90, 90, 90], [10, 20, 30], [40, 50, 60]]
+    images = build(tmp_path, background=(200, 100, 0)).train.images
+    half = [round((128 * own + 127 * below) / 255) for own, below in ((10, 200), (20, 100), (30, 0))]
+    found = images[:3, 3, 3]
+    assert np.abs(found.astype(int) - [[90, 90, 90], half, [200, 100, 0]]).max() <= 1  # rounded twice
+
+
+def test_the_background_is_the_mean_of_what_is_opaque(tmp_path):
+    for part in ("train", "test"):
+        save(tmp_path / part / "ant/0.png", np.full((20, 20, 3), [30, 60, 90]))
+        save(tmp_path / part / "bee/0.png", np.full((20, 20, 4), [255, 255, 255, 0]))
+        save(tmp_path / part / "bee/1.png", np.full((10, 20, 3), [50, 80, 130]))
+    for limit in (0, 2**30):
+        data = build(tmp_path, memory_limit=limit, fit="pad")
+        assert data.mean == pytest.approx((40 / 255, 70 / 255, 110 / 255))
+        assert data.train.images[1][3, 3].tolist() == data.train.images[2][0, 0].tolist() == [40, 70, 110]
+        assert data.train.images[2][8, 8].tolist() == [50, 80, 130]
 
 
 @pytest.mark.parametrize("memory_limit", [0, 2**30])
 def test_more_than_8_bits_are_refused_not_cut_off(tmp_path, memory_limit):
     write_tree(tmp_path)
     PIL.Image.fromarray(np.full((20, 20), 40_000, np.uint16)).save(tmp_path / "train/ant/0.png")
-    (said,) = read_folder(tmp_path, SIZE, memory_limit).train.unread.values()
+    (said,) = build(tmp_path, memory_limit=memory_limit).train.unread.values()
     assert re.search(r"train/ant/0\.png: cannot be used: more than 8 bits a channel", said)
 
 
@@ -145,7 +160,7 @@ def test_more_than_8_bits_are_refused_in_every_form(tmp_path, memory_limit):
     write_tree(tmp_path)
     for name, content in DEEP.items():
         (tmp_path / "train/ant" / name).write_bytes(content)
-    unread = read_folder(tmp_path, SIZE, memory_limit).train.unread
+    unread = build(tmp_path, memory_limit=memory_limit).train.unread
     assert len(unread) == len(DEEP)
     assert all("cannot be used: more than 8 bits a channel" in text for text in unread.values())
 
@@ -195,7 +210,7 @@ def test_test_part_may_lack_a_class(tmp_path):
 def test_lazy_images_are_the_same_ones(tmp_path):
     write_tree(tmp_path, parts=("train", "val", "test"))
     eager = build(tmp_path)
-    lazy = read_folder(tmp_path, SIZE, memory_limit=1_000)
+    lazy = build(tmp_path, memory_limit=1_000)
     assert not isinstance(lazy.train.images, np.ndarray)
     copy = pickle.loads(pickle.dumps(lazy.train.images))  # as a loader's worker gets it
     assert np.array_equal(np.stack(list(copy)), eager.train.images)
@@ -206,11 +221,11 @@ def test_lazy_images_are_the_same_ones(tmp_path):
 @pytest.mark.parametrize("memory_limit", [0, 2**30])
 def test_checksum_is_the_same_until_the_data_changes(tmp_path, memory_limit):
     write_tree(tmp_path)
-    before = read_folder(tmp_path, SIZE, memory_limit).checksum
-    assert read_folder(tmp_path, SIZE, memory_limit).checksum == before
-    assert read_folder(tmp_path, 2 * SIZE, memory_limit).checksum != before
+    before = build(tmp_path, memory_limit=memory_limit).checksum
+    assert build(tmp_path, memory_limit=memory_limit).checksum == before
+    assert build(tmp_path, 2 * SIZE, memory_limit).checksum != before
     save(tmp_path / "test/bee/2.png", np.zeros((20, 20, 3)))
-    assert read_folder(tmp_path, SIZE, memory_limit).checksum != before
+    assert build(tmp_path, memory_limit=memory_limit).checksum != before
 
 
 def test_missing_root(tmp_path):
@@ -255,7 +270,7 @@ def test_unreadable_images_are_named(tmp_path, memory_limit):
         (tmp_path / f"train/ant/{number}.png").write_text("not an image")
     (tmp_path / "train/bee/9.png").unlink()
     (tmp_path / "train/bee/9.png").symlink_to(tmp_path / "gone.png")
-    data = read_folder(tmp_path, SIZE, memory_limit)
+    data = build(tmp_path, memory_limit=memory_limit)
     assert sorted(data.train.unread) == [*range(7), 19]
     assert data.train.unread[1] == f"{tmp_path}/train/ant/1.png: cannot be used: not an image"
     assert data.train.unread[19] == f"{tmp_path}/train/bee/9.png: cannot be used: No such file or directory"
@@ -265,7 +280,7 @@ def test_unreadable_images_are_named(tmp_path, memory_limit):
     whole = np.stack([data.train.image(index) for index in range(20) if index not in data.train.unread])
     assert data.mean == pytest.approx(whole.mean(axis=(0, 1, 2)) / 255)
     (tmp_path / "train/ant/9.png").write_text("not an image either")
-    assert read_folder(tmp_path, SIZE, memory_limit).checksum != data.checksum
+    assert build(tmp_path, memory_limit=memory_limit).checksum != data.checksum
 
 
 def truncate(file):
@@ -281,16 +296,16 @@ def test_truncated_image_is_named(tmp_path):
 def test_truncated_lazy_image_is_named_when_it_is_needed(tmp_path):
     write_tree(tmp_path)
     truncate(tmp_path / "test/bee/1.png")
-    images = read_folder(tmp_path, SIZE, memory_limit=0).test.images
+    images = build(tmp_path, memory_limit=0).test.images
     assert images[3].shape == (SIZE, SIZE, 3)
     with pytest.raises(UserError, match=r"test/bee/1\.png: cannot be used"):
         images[4]
 
 
-@pytest.mark.parametrize("size", [0, -64, 5_000])
+@pytest.mark.parametrize("size", [0, -64, 50_000])
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(ValidationError):
-        ImageFolder(image_size=size)
+        DataSettings(size=size)
 
 
 def test_mean_and_std_are_those_of_the_pixels():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from .contracts import AnalysisRun, BatchDraws, Callback, LRProblem, RunHistory, Scheduler, Tracker, TrainingRun
-    from .data import DataInfo, DataSplits, Image
+    from .data import DataInfo, DataSplits
     from .results import AnalyzerResult, LRFinding
     from .steps import Steps
 
@@ -93,11 +93,16 @@ class TransformComponent(Component, ABC):
 class SampleTransform(TransformComponent):
     """Changes one image at a time, in the loader's workers, before the batch is made."""
 
+    takes_source: ClassVar[bool] = False
+    """Whether it is given a `Source`, the whole image at its own size, and not an image that is fitted to `data.size`:
+    it decodes what it needs. Only the first transform of a list can be one."""
+
     @abstractmethod
-    def build(self, data: DataInfo) -> Callable[[Image, np.random.Generator], np.ndarray]:
+    def build(self, data: DataInfo) -> Callable[[Any, np.random.Generator], np.ndarray]:
         """Return `(image (H, W, C) uint8, rng) -> image (H, W, C) uint8`, pixels 0..255: the host normalises last.
 
-        All its randomness comes from `rng`, which depends on (seed, epoch, sample) only.
+        The last of the list leaves the size that `data.size` says. All its randomness comes from `rng`, which depends
+        on (seed, epoch, sample) only.
         """
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from ..errors import UserError
 
@@ -20,10 +20,45 @@ Image: TypeAlias = "npt.NDArray[np.uint8]"
 """One image, (H, W, C)."""
 Targets: TypeAlias = "npt.NDArray[np.int64]"
 """Class indices, (N,)."""
+Size: TypeAlias = tuple[int, int]
+"""Height and width in pixels."""
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom edge of a part of an image, in its pixels; fractions of a pixel count."""
+Interpolation: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+"""How pixels between pixels are found; where an image is made smaller, all but `nearest` take the mean of an area."""
+FitName: TypeAlias = Literal["crop", "pad", "stretch"]
+"""How an image of another shape becomes one of the recipe's size."""
+Channels: TypeAlias = Literal["rgb", "grey", "as_is"]
+"""What the channels of an image are."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """One image of a size of its own, which is decoded where it is known what of it is needed, and how large."""
+
+    @property
+    def height(self) -> int:
+        """Rows of the upright image; known without decoding, as the width is."""
+
+    @property
+    def width(self) -> int:
+        """Columns of the upright image."""
+
+    @property
+    def alpha(self) -> bool:
+        """Whether its last channel is opacity: 255 where there is something to see, 0 where there is nothing."""
+
+    def decode(
+        self, box: Box | None = None, size: Size | None = None, interpolation: Interpolation = "bilinear"
+    ) -> Image:
+        """Return the part `box` of the upright image, all of it without one, scaled to `size`: (H, W, C) uint8.
+
+        Without a size it keeps its own. Raises UserError, which names the image, where that proves not to be readable.
+        """
 
 
 class Images(Protocol):
-    """Indexable images, each (H, W, C) uint8. A plain array (N, H, W, C) is one, and the fastest."""
+    """Indexable images, each (H, W, C) uint8 or a `Source`. A plain array (N, H, W, C) is one, and the fastest."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -47,9 +82,9 @@ def fixed(values: T) -> T:
 class Split:
     """One part of a dataset.
 
-    images: N images, each (H, W, C) uint8. targets: (N,) int64 class indices. sources: where each image is from (a file
-    name), empty where there is none. unread: the images that are known not to be readable, by number, each with a line
-    that names it and says why; their pixels are never used. The host stops at them, or leaves them out
+    images: N images, each (H, W, C) uint8 or a Source. targets: (N,) int64 class indices. sources: where each image is
+    from (a file name), empty where there is none. unread: the images that are known not to be readable, by number, each
+    with a line that names it and says why; their pixels are never used. The host stops at them, or leaves them out
     (`data.unreadable`).
     """
 
@@ -70,7 +105,7 @@ class Split:
         return self.sources[index] if self.sources else ""
 
     def image(self, index: int) -> Any:
-        """Image number `index`, (H, W, C) uint8. Raises UserError for one of `unread`, else what its decoder raises."""
+        """Image number `index`, as in `images`. Raises UserError for one of `unread`, else what its reader raises."""
         if index in self.unread:
             raise UserError(self.unread[index])
         return self.images[index]
@@ -117,8 +152,10 @@ class Omission:
 class DataInfo:
     """What models, losses and transforms may know of the data.
 
-    shape: (H, W, C) of one image. mean, std: per channel, of pixels scaled to [0, 1]. checksum: names these very images
-    and targets. left_out: what lies among the data and is not read.
+    shape: (H, W, C) of one image as the model sees it at evaluation; a training transform is told the size that it has
+    to leave instead. train_sizes: (H, W) of the training images, where those differ from that. mean, std: per channel,
+    of pixels scaled to [0, 1]. checksum: names these very images and targets. left_out: what lies among the data and is
+    not read.
     """
 
     classes: tuple[str, ...]
@@ -128,14 +165,24 @@ class DataInfo:
     train_size: int
     checksum: str = ""
     left_out: tuple[Omission, ...] = ()
+    train_sizes: tuple[Size, ...] = ()
 
     @property
     def num_classes(self) -> int:
         return len(self.classes)
 
     @property
+    def size(self) -> Size:
+        """(H, W) of one image as the model sees it at evaluation."""
+        return self.shape[:2]
+
+    @property
     def channels(self) -> int:
         return self.shape[2]
+
+    def at_training_size(self) -> DataInfo:
+        """Return it as a training transform is told it, with the size that the images are to have in the end."""
+        return replace(self, shape=(*self.train_sizes[0], self.channels)) if self.train_sizes else self
 
     @property
     def mean_pixel(self) -> tuple[int, ...]:
@@ -145,21 +192,37 @@ class DataInfo:
 
 @dataclass(frozen=True)
 class DataSplits:
-    """A dataset, ready to train on. `validation` is None unless the dataset brings one or the recipe splits one off."""
+    """A dataset. `validation` is None unless the dataset brings one or the recipe splits one off.
+
+    shape: (H, W, C) of all images; None where each is a Source: the recipe says then how large they become, and the
+    host computes mean and standard deviation, which are left empty. train_sizes is the host's.
+    """
 
     train: Split
     test: Split
     classes: tuple[str, ...]
-    shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    shape: tuple[int, int, int] | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     checksum: str = ""
     validation: Split | None = None
     left_out: tuple[Omission, ...] = ()
+    train_sizes: tuple[Size, ...] = ()
 
     @cached_property
     def info(self) -> DataInfo:
-        return DataInfo(self.classes, self.shape, self.mean, self.std, len(self.train), self.checksum, self.left_out)
+        """What is known of the data once the host has fitted its images to one shape."""
+        assert self.shape is not None
+        return DataInfo(
+            classes=self.classes,
+            shape=self.shape,
+            mean=self.mean,
+            std=self.std,
+            train_size=len(self.train),
+            checksum=self.checksum,
+            left_out=self.left_out,
+            train_sizes=self.train_sizes,
+        )
 
     def read_only(self) -> DataSplits:
         """Return the same data, its arrays not to be written into."""

@@ -85,7 +85,7 @@ class Fetch:
             except MemoryError:
                 raise
             except Exception as error:  # whatever a dataset's decoder raises
-                unread.append(Unread(index, self._name(index, error)))
+                unread.append(Unread(index, reason_unread(self.split, index, error)))
                 continue
             images.append(self._transformed(image, epoch, index))
             read.append(index)
@@ -94,16 +94,19 @@ class Fetch:
 
     def _transformed(self, image: Any, epoch: int, index: int) -> np.ndarray:
         if self.transforms:
-            image = np.array(image)  # a transform may write into it, and it may be a view of the split
+            if isinstance(image, np.ndarray):
+                image = np.array(image)  # a transform may write into it, and it may be a view of the split
             rng = sample_rng(self.seed, epoch, index)
             for transform in self.transforms:
                 image = transform(image, rng)
         return image
 
-    def _name(self, index: int, error: Exception) -> str:
-        if isinstance(error, FrameError):
-            return _one_line(str(error))  # the dataset names the file itself
-        return f"{self.split.source(index) or f'image number {index}'}: cannot be read: {_named(error)}"
+
+def reason_unread(split: Split, index: int, error: Exception) -> str:
+    """Return the line that names an image that cannot be read, and says why."""
+    if isinstance(error, FrameError):
+        return _one_line(str(error))  # the dataset names the file itself
+    return f"{split.source(index) or f'image number {index}'}: cannot be read: {_named(error)}"
 
 
 def _named(error: Exception) -> str:

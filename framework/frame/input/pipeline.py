@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Literal
@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..api.data import Split
+from ..api.data import Size, Split
 from ..compute.device import Backend
 from ..compute.distributed import ALONE, World
 from ..compute.randomness import Draws, Indices, epoch_order
 from ..errors import RunFailed
 from .fetch import Fetch, Fetched, SampleFunction, Unread
+from .fitting import at_size
 from .resident import Resident, to_device_if_it_fits
 from .workers import Workers
 
@@ -87,6 +88,13 @@ class Pipeline:
     workers: int = 0
     mode: Literal["auto", "device", "workers"] = "auto"
     skip: bool = False
+
+    def with_first(self, count: int, size: Size) -> Pipeline:
+        """Return it with its first `count` transforms; without any, images that are not fitted yet become of `size`."""
+        if not count:
+            return replace(self, split=at_size(self.split, size), sample_transforms=(), batch_transforms=())
+        samples = self.sample_transforms[:count]
+        return replace(self, sample_transforms=samples, batch_transforms=self.batch_transforms[: count - len(samples)])
 
     def training(self, epoch: int, batches: int, start: int = 0, world: World = ALONE) -> Iterator[Batch]:
         """Yield the batches of one epoch in its own order, from batch number `start` on; of each, the world's part."""

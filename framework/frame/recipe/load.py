@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..api.components import BatchTransform, LearningRate
+from ..api.components import BatchTransform, LearningRate, SampleTransform
 from ..api.kinds import Section
 from ..api.ranking import mode_of
 from ..errors import Place, Problem, UserError, suggest
@@ -146,6 +146,10 @@ class _Check:
         if not isinstance(use, str) or use not in registry:
             self.problems.append(self._unknown(use, settings, key, registry))
             return None
+        if shadowed := sorted(host & registry[use].model_fields.keys()):
+            message = f"'{use}' has settings that are called as frame's own of this section, {', '.join(shadowed)}: "
+            self.problems.append(self.source.problem((*key, "use"), f"{message}its author has to rename them"))
+            return None
         component, problems = validate(registry[use], settings, key, self.source, (*host, "use"), self.homes)
         self.problems += problems
         for name in registry[use].metric_fields():
@@ -175,7 +179,8 @@ class _Check:
         return settings
 
     def order_of_transforms(self, section: Section, values: dict[str, Any]) -> None:
-        """Report transforms of single images that come after a batched one, or where no image comes by itself."""
+        """Report transforms of single images that come after a batched one, or where no image comes by itself, and
+        those of whole images that come after any, or at evaluation."""
         registry = self.plugins.registries["transform"]
         batched = False
         for key, node in section.nodes(values):
@@ -186,6 +191,13 @@ class _Check:
                 batched = True
                 continue
             single, place = f"'{node['use']}' works on single images", (*key, "use")
+            if issubclass(transform, SampleTransform) and transform.takes_source:
+                whole = f"'{node['use']}' works on whole images, before they are fitted to a size"
+                if section.name != "data.train_transforms":
+                    message = f"{whole}: it is for training; data.eval_size and data.fit say how these are fitted"
+                    self.problems.append(self.source.problem(place, message))
+                elif key[-1] != 0:
+                    self.problems.append(self.source.problem(place, f"{whole}; move it up, it must be the first"))
             if batched:
                 message = f"{single} and cannot stand after a batched transform; move it up"
                 self.problems.append(self.source.problem(place, message))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, create_model
 
+from ..api.data import Channels, FitName, Interpolation
 from ..api.kinds import Section, sections
 from ..api.ranking import Mode
 
@@ -59,6 +60,11 @@ class Normalization(Settings):
     std: tuple[Annotated[float, Field(gt=0)], ...]
 
 
+Side = Annotated[int, Field(ge=1, le=8192)]
+ImageSize = Side | tuple[Side, Side]
+"""Height and width of an image in pixels: one number where they are the same, or both, `[H, W]`."""
+
+
 class DataSettings(Settings):
     """`data`: what is loaded and how it becomes batches. The dataset's own settings stand beside these."""
 
@@ -72,6 +78,22 @@ class DataSettings(Settings):
     """Leave an epoch's last batch out if it is not full."""
     validation: float | None = Field(default=None, gt=0, lt=1)
     """Share of the training set to split off for validation, stratified; without it the test set is watched."""
+    size: ImageSize | None = None
+    """Pixels of an image as the model is trained on: a number, or [height, width]. When not given, that of the dataset,
+    where all its images have one."""
+    eval_size: ImageSize | None = None
+    """The same for validation and test images, `frame predict` and exports; `size` when not given."""
+    fit: FitName = "crop"
+    """How an image of another shape becomes one of that size. crop: the largest centred part of that shape. pad: the
+    whole image in the middle, on the background. stretch: the whole image, its sides scaled each by itself."""
+    crop_ratio: float = Field(default=1, gt=0, le=1)
+    """Of `crop`: the share of that part's sides that is kept. 0.875 is customary at evaluation with ImageNet."""
+    interpolation: Interpolation = "bilinear"
+    """How images are scaled: nearest, bilinear, bicubic or lanczos; smaller, all but nearest average the area."""
+    background: tuple[Annotated[int, Field(ge=0, le=255)], ...] | None = None
+    """Colour under transparency and around `pad`, a value a channel; the training images' mean when not given."""
+    channels: Channels | None = None
+    """rgb, grey, or as_is: as the images have them. When not given, rgb for image files, as_is for others."""
     normalize: bool | Normalization = True
     """Normalise pixels by the dataset's mean and std (true), by these, or only scale them to [0, 1] (false)."""
     workers: int = Field(default=0, ge=0)

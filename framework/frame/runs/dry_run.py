@@ -37,7 +37,7 @@ def dry_run(loaded: Loaded, console: Console) -> None:
     seed_everything(recipe.seed)
     parts = build(recipe, data)
     describe(parts, console)
-    image = torch.zeros(1, data.info.channels, *data.shape[:2], device=parts.backend.device)
+    image = torch.zeros(1, data.info.channels, *data.info.size, device=parts.backend.device)
     console.say(layer_table(layers_of(parts.model, image)))
     with tempfile.TemporaryDirectory(prefix="frame-dry-run-") as folder:
         quiet = Console()

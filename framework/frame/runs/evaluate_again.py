@@ -26,7 +26,9 @@ def measure(run: Run, note: Callable[[str], None]) -> dict[str, Any]:
     """
     network = run.network()
     recipe = run.loaded.recipe
-    whole = replace(recipe, data=recipe.data.model_copy(update={"validation": None, "unreadable": "skip"}))
+    changes = {"validation": None, "unreadable": "skip", "size": run.info.size, "eval_size": run.info.size}
+    background = recipe.data.background or run.info.mean_pixel  # the run's, not that of this data
+    whole = replace(recipe, data=recipe.data.model_copy(update={**changes, "background": background}))
     with faults_explained(recipe):
         data = load_data(whole)
         split = with_classes_of(run.info, data)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..api.data import Split
 from ..errors import RunFailed, UserError
+from ..input.fitting import fit_of
 from ..rundir.files import write_bytes, writing
 from ..training.build import Network, mean_and_std
 from ..training.culprit import blame
@@ -78,6 +79,13 @@ def metadata(run: Run) -> dict[str, Any]:
         "input": {"channels": channels, "height": height, "width": width, "layout": "NCHW", "dtype": "float32"},
         "preprocessing": {
             "color": "grey" if channels == 1 else "RGB",
+            "fit": {
+                "to": [height, width],
+                "how": recipe.data.fit,
+                "crop_ratio": recipe.data.crop_ratio,
+                "interpolation": recipe.data.interpolation,
+                "background": list(fit_of(recipe.data, info).background),
+            },
             "transforms": values["data"]["eval_transforms"],
             "divide_by": 255,
             "mean": list(mean),

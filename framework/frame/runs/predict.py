@@ -17,9 +17,10 @@ import PIL.Image
 import torch
 
 from ..analysis.heat_pictures import HeatPictures
-from ..api.data import DataInfo, Image, Split
-from ..api.images import Omissions, UnreadableImageError, fit_image, is_image_name, read_image
+from ..api.data import Image, Size, Split
+from ..api.images import EncodedSource, Omissions, is_image_name
 from ..errors import UserError
+from ..input.fitting import Fit, fit_of
 from ..input.pipeline import Pipeline
 from ..training.build import Network
 from ..training.culprit import EVALUATION, at_work
@@ -46,14 +47,13 @@ def predict(
 ) -> Iterator[Prediction]:
     """Yield the kept model's answer to each image file, in order, without those that cannot be read.
 
-    An image becomes what `image_folder` would make of it, at the size of the run's data, and then passes through all
-    that the run's test images did. pictures: write them of each batch before its predictions. Raises UserError for a
-    run whose data has neither one nor three channels.
+    An image is fitted as the run's test images were, and then passes through all that they did. pictures: write them of
+    each batch before its predictions. Raises UserError for a run whose data has neither one nor three channels.
     """
     network = run.network()
-    prepare = partial(_prepared, info=run.info)
     if run.info.channels not in (1, 3):
         raise UserError(f"{run.path}: its images have {run.info.channels} channels, which no image file is read as")
+    prepare = partial(_prepared, fit=fit_of(network.recipe.data, run.info), size=run.info.size)
     names, size = iter(files), network.recipe.data.eval_batch_size
     with faults_explained(network.recipe), ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool:
         while batch := list(islice(names, size)):
@@ -61,9 +61,9 @@ def predict(
                 warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)  # PIL's word for too many pixels
                 found = list(zip(batch, pool.map(prepare, batch), strict=True))
             for name, image in found:
-                if isinstance(image, UnreadableImageError):
-                    unread(name, str(image))
-            read = [(name, image) for name, image in found if not isinstance(image, UnreadableImageError)]
+                if isinstance(image, UserError):
+                    unread(name, str(image.__cause__ or image))
+            read = [(name, image) for name, image in found if not isinstance(image, UserError)]
             if read:
                 images = np.stack([image for _, image in read])  # (N, H, W, C)
                 pipeline = network.evaluation(Split(images, np.zeros(len(images), np.int64)))
@@ -74,14 +74,12 @@ def predict(
                     yield Prediction(name, [(run.info.classes[k], float(row[k])) for k in np.argsort(-row)[:top]])
 
 
-def _prepared(name: str, info: DataInfo) -> Image | UnreadableImageError:
-    """Return an image file at the data's size, (H, W, C), or why it cannot be."""
-    mode = "L" if info.channels == 1 else "RGB"
+def _prepared(name: str, fit: Fit, size: Size) -> Image | UserError:
+    """Return an image file at the size of evaluation, (H, W, C) uint8, or why it cannot be."""
     try:
-        image = read_image(Path(name), lambda opened: fit_image(opened, info.shape[:2]).convert(mode))
-    except UnreadableImageError as error:
+        return fit(EncodedSource(Path(name), name), size)
+    except UserError as error:
         return error
-    return image.reshape(info.shape)
 
 
 @at_work(EVALUATION)

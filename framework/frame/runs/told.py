@@ -16,6 +16,9 @@ def describe(parts: Parts, console: Console) -> None:
     console.say(f"device    {parts.backend.describe()}")
     images = f"{len(data.train):,} training{validation}, {len(data.test):,} test images"
     console.say(f"data      {parts.recipe.dataset.use}: {images}, {len(data.classes)} classes")
+    if data.train_sizes:
+        sizes = ", ".join("{}x{}".format(*size) for size in data.train_sizes)
+        console.say("size      {} in training, {}x{} at evaluation (height x width)".format(sizes, *data.info.size))
     for omission in data.left_out:
         console.say(f"left out  {omission}")
     for classes in lacking(data):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..api.components import BatchTransform, Component, SampleTransform
+from ..api.images import ArraySource
 from ..compute.randomness import Draws, sample_rng
 from ..errors import FrameError
 from .contract import ComponentContract
@@ -37,9 +38,14 @@ class SampleTransformContract(ComponentContract):
         shape = (IMAGES, height, width, channels or own)
         return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
+    def given(self, image: np.ndarray) -> Any:
+        """Return a copy of an image as the transform is given it: whole, as a Source, where it takes these."""
+        takes_source: bool = self.ready().takes_source
+        return ArraySource(image.copy()) if takes_source else image.copy()
+
     def outcome(self) -> Any:
         transform = self.build()
-        return [transform(image.copy(), sample_rng(0, 0, number)) for number, image in enumerate(self.images())]
+        return [transform(self.given(image), sample_rng(0, 0, number)) for number, image in enumerate(self.images())]
 
     def test_returns_images_as_promised(self) -> None:
         for channels in self.channels():
@@ -47,7 +53,10 @@ class SampleTransformContract(ComponentContract):
             try:
                 with doing(what, "refuse what it cannot do with a UserError"):
                     transform = self.build(channels)
-                    images = [transform(image, sample_rng(0, 0, n)) for n, image in enumerate(self.images(channels))]
+                    images = [
+                        transform(self.given(image), sample_rng(0, 0, n))
+                        for n, image in enumerate(self.images(channels))
+                    ]
             except AssertionError as error:
                 if channels == self.image_shape[2] or not isinstance(error.__cause__, FrameError):
                     raise
@@ -66,20 +75,21 @@ class SampleTransformContract(ComponentContract):
         """Whatever came before it, the same image and generator give the same."""
         transform, image = self.build(), self.images()[0]
         with doing(self.name):
-            first = transform(image.copy(), sample_rng(0, 0, 0))
+            first = transform(self.given(image), sample_rng(0, 0, 0))
             for number, other in enumerate(self.images()):
-                transform(other.copy(), sample_rng(1, 1, number))
+                transform(self.given(other), sample_rng(1, 1, number))
             np.random.default_rng()
-            again = transform(image.copy(), sample_rng(0, 0, 0))
+            again = transform(self.given(image), sample_rng(0, 0, 0))
         message = "gives something else for the same image and rng: take every random number from `rng`, keep no state"
         require(np.array_equal(first, again), f"{self.name} {message}")
 
     def test_leaves_its_input_alone(self) -> None:
         transform = self.build()
         for number, image in enumerate(self.images()):
-            given = image.copy()
+            given = self.given(image)
             with doing(self.name):
                 transform(given, sample_rng(0, 0, number))
+            given = given.pixels if isinstance(given, ArraySource) else given
             message = "writes into the image that it is given, which is the dataset's own: work on a copy"
             require(np.array_equal(given, image), f"{self.name} {message}")
 
@@ -88,7 +98,7 @@ class SampleTransformContract(ComponentContract):
         with doing(f"pickling the transform that {self.name} builds", advice):
             twin = pickle.loads(pickle.dumps(self.build()))  # noqa: S301
             image = self.images()[0]
-            same = np.array_equal(*(one(image.copy(), sample_rng(0, 0, 0)) for one in (self.build(), twin)))
+            same = np.array_equal(*(one(self.given(image), sample_rng(0, 0, 0)) for one in (self.build(), twin)))
         require(same, f"{self.name} does something else after pickling: keep all it uses in its attributes")
 
 

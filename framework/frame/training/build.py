@@ -14,14 +14,16 @@ import torch
 from torch import nn
 
 from ..api.components import BatchTransform, TransformComponent
-from ..api.data import DataInfo, DataSplits, Split
+from ..api.data import DataInfo, DataSplits, Size, Split
 from ..api.steps import Steps
 from ..compute.device import Backend, choose_backend
 from ..compute.distributed import ALONE, World
 from ..compute.randomness import epoch_order, rng_untouched
 from ..errors import UserError, expanded
 from ..input.data_checks import check_as_promised, refuse_unread
+from ..input.fitting import at_size
 from ..input.pipeline import Normalize, Pipeline, scale
+from ..input.sizes import fit_data
 from ..recipe.recipe import Named, Recipe
 from ..recipe.settings import Normalization
 from .culprit import blame, blamed
@@ -44,8 +46,9 @@ class Network:
     forward: Forward
 
     def evaluation(self, split: Split) -> Pipeline:
-        """Return the batches of a split as the recipe evaluates them."""
+        """Return the batches of a split as the recipe evaluates them, training images too."""
         recipe = self.recipe
+        split = at_size(split, self.info.size)
         return _pipeline(recipe, self.info, split, self.backend, recipe.eval_transforms, recipe.data.eval_batch_size)
 
 
@@ -71,7 +74,7 @@ def data_root(recipe: Recipe) -> Path:
 
 
 def load_data(recipe: Recipe) -> DataSplits:
-    """Read the recipe's data and split its validation set off."""
+    """Read the recipe's data, split its validation set off, and fit the images to the recipe's sizes."""
     with blame("dataset", recipe.dataset):
         data = recipe.dataset.component.build(data_root(recipe))
     check_as_promised(data, recipe.dataset.use)
@@ -80,6 +83,7 @@ def load_data(recipe: Recipe) -> DataSplits:
             data = data.with_validation(recipe.data.validation, recipe.seed)
         except ValueError as error:
             raise UserError(f"data.validation: {recipe.data.validation} cannot be split off: {error}") from error
+    data = fit_data(data, recipe.data, takes_source=takes_source(recipe.train_transforms))
     refuse_unread(data, skip=recipe.data.unreadable == "skip")
     return data
 
@@ -110,7 +114,14 @@ def _parts(recipe: Recipe, data: DataSplits, world: World) -> Parts:
         data=data,
         steps=steps,
         training=replace(
-            _pipeline(recipe, data.info, data.train, network.backend, recipe.train_transforms, recipe.data.batch_size),
+            _pipeline(
+                recipe,
+                data.info.at_training_size(),
+                data.train,
+                network.backend,
+                recipe.train_transforms,
+                recipe.data.batch_size,
+            ),
             skip=recipe.data.unreadable == "skip",
         ),
         watched=network.evaluation(data.validation) if data.validation else test,
@@ -164,6 +175,11 @@ def _pipeline(
     )
 
 
+def takes_source(transforms: Sequence[Named[TransformComponent]]) -> bool:
+    """Tell whether the first of these transforms is given each image whole."""
+    return any(getattr(named.component, "takes_source", False) for named in transforms[:1])
+
+
 def _normalization(recipe: Recipe, info: DataInfo, backend: Backend) -> Callable[[torch.Tensor], torch.Tensor]:
     if recipe.data.normalize is False:
         return scale
@@ -196,20 +212,44 @@ def _init_from_data(parts: Parts) -> None:
 @torch.inference_mode()
 def _rehearse(parts: Parts) -> None:
     """Send two images through transforms and model: what does not fit would fail much later, or in a worker."""
-    named, classes = parts.recipe.model, parts.data.info.num_classes
+    named, classes, info = parts.recipe.model, parts.data.info.num_classes, parts.data.info
     with rng_untouched():
-        for section, pipeline in (("data.train_transforms", parts.training), ("data.eval_transforms", parts.test)):
-            with blame(section):
-                images = pipeline.first(2)
+        train = _rehearsed(
+            "train_transforms", parts.training, parts.recipe.train_transforms, info.at_training_size().size
+        )
+        test = _rehearsed("eval_transforms", parts.test, parts.recipe.eval_transforms, info.size)
         for pipeline in (parts.training, parts.watched, parts.test):
             pipeline.resident  # noqa: B018 - now rather than at the first epoch: there may be no room
-        with blame("model", named), parts.backend.autocast():
-            shape = tuple(parts.model.eval()(images).shape)
-    if shape != (len(images), classes):
-        raise UserError(
-            f"model '{named.use}' answers {len(images)} images with a tensor of shape {shape}; "
-            f"the data's {classes} classes need ({len(images)}, {classes})"
-        )
+        for images in (test, train) if info.train_sizes else (test,):
+            with blame("model", named), parts.backend.autocast():
+                shape = tuple(parts.model.eval()(images).shape)
+            if shape != (len(images), classes):
+                raise UserError(
+                    f"model '{named.use}' answers {len(images)} images with a tensor of shape {shape}; "
+                    f"the data's {classes} classes need ({len(images)}, {classes})"
+                )
+
+
+def _rehearsed(
+    section: str, pipeline: Pipeline, transforms: Sequence[Named[TransformComponent]], size: Size
+) -> torch.Tensor:
+    """Return two images as the model is given them. Raises UserError where they have another size than they should."""
+    with blame(f"data.{section}"):
+        images = pipeline.first(2)
+        if tuple(images.shape[2:]) != size:
+            raise UserError(_other_size(section, pipeline, transforms, size))
+    return images
+
+
+def _other_size(section: str, pipeline: Pipeline, transforms: Sequence[Named[TransformComponent]], size: Size) -> str:
+    """Say which transform it is that leaves images of another size than the model is to see."""
+    sizes = [tuple(pipeline.with_first(count, size).first(1).shape[2:]) for count in range(len(transforms) + 1)]
+    last = next(at for at in range(len(transforms), 0, -1) if sizes[at] != sizes[at - 1])
+    (height, width), key = sizes[-1], {"train": "data.size", "eval": "data.eval_size"}[section.partition("_")[0]]
+    return (
+        f"data.{section}.{last - 1}: '{transforms[last - 1].use}' leaves images of {height}x{width} pixels, not "
+        f"{size[0]}x{size[1]} ({key}): say {key}=[{height},{width}], or let the transforms end with that size"
+    )
 
 
 def _rehearse_smallest_batch(parts: Parts) -> None:

@@ -1,4 +1,4 @@
-"""Many image files at a time: decoded now, or looked into now and decoded each time they are asked for."""
+"""Many image files of one size, decoded at a time."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from ...errors import UserError
-from ..data import Image
-from .files import PrepareImage, UnreadableImageError, opened_image, read_image, refuse_more_than_8_bits
+from .files import PrepareImage, UnreadableImageError, read_image
 from .files import shown_name as shown
 
 CHUNK = 256
@@ -33,16 +30,6 @@ def decode_images(
         images[number] = read_image(root / names[number], prepare)
 
     return images, _for_each(root, names, decode)
-
-
-def check_headers(root: Path, names: Sequence[str]) -> dict[int, str]:
-    """Return the files that start as no usable image, as `Split.unread`. It does not notice one cut off later on."""
-
-    def check(number: int) -> None:
-        with opened_image(root / names[number]) as image:
-            refuse_more_than_8_bits(image)
-
-    return _for_each(root, names, check)
 
 
 def _for_each(root: Path, names: Sequence[str], act: Callable[[int], None]) -> dict[int, str]:
@@ -72,21 +59,3 @@ def _threads(root: Path, names: Sequence[str]) -> int:
     files = [root / name for name in names[:: max(1, len(names) // 50)]]
     sizes = [os.path.getsize(file) for file in files if os.path.isfile(file)]  # noqa: PTH113, PTH202 - no errors
     return 1 if sum(sizes) < TINY_FILE_BYTES * len(sizes) else min(os.cpu_count() or 1, MAX_THREADS)
-
-
-@dataclass(frozen=True)
-class LazyImages:
-    """Images that are decoded each time they are asked for; as `frame.Images`, each (H, W, 3) uint8."""
-
-    root: Path
-    names: Sequence[str]
-    prepare: PrepareImage
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int, /) -> Image:
-        try:
-            return read_image(self.root / self.names[index], self.prepare)
-        except UnreadableImageError as error:
-            raise UserError(_unusable(self.root, self.names[index], error)) from error

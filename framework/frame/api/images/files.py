@@ -6,11 +6,10 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import PIL.Image
-from PIL import ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ..data import Image
@@ -54,13 +53,26 @@ def read_image(file: Path, prepare: PrepareImage) -> Image:
 @contextmanager
 def opened_image(file: Path) -> Iterator[PIL.Image.Image]:
     """Open an image of a size that can be decoded. Raises UnreadableImageError, also for what goes wrong inside."""
+    with reading(), opened(file) as image:
+        yield image
+
+
+def opened(file: Path | BinaryIO) -> PIL.Image.Image:
+    """Return an image, not decoded yet, of a size that can be. Raises whatever PIL does: see `reading`."""
+    if isinstance(file, Path) and not stat.S_ISREG(file.stat().st_mode):
+        raise ValueError("not a file")  # to open a pipe would wait for its writer
+    image = PIL.Image.open(file, formats=FORMATS)
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise ValueError(TOO_LARGE)
+    return image
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Make an UnreadableImageError, which says why, of whatever goes wrong where an image is read."""
     try:
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise ValueError("not a file")  # to open a pipe would wait for its writer
-        with PIL.Image.open(file, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(TOO_LARGE)
-            yield image
+        yield
     except PIL.UnidentifiedImageError as error:
         raise UnreadableImageError("not an image") from error
     except (PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError) as error:
@@ -99,8 +111,3 @@ def _bits(image: PIL.Image.Image) -> int:
     if image.format == "PPM" and tile and isinstance(tile[3], tuple):
         return int(tile[3][1]).bit_length()  # the largest value that a pixel may have
     return 8
-
-
-def fit_image(image: PIL.Image.Image, size: tuple[int, int]) -> PIL.Image.Image:
-    """Return the upright image in RGB, cut evenly to the shape of `size`, (H, W), and scaled to it."""
-    return ImageOps.fit(ImageOps.exif_transpose(to_rgb(image)), size[::-1], PIL.Image.Resampling.BILINEAR)

@@ -5,42 +5,28 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from frame import DataSplits, Images, Problem, Split, UserError, images, suggest
+from frame import DataSplits, Problem, Split, UserError, images, suggest
 
-MEMORY_LIMIT = 2**30
 PARTS = ("train", "test", "val")
 
 ImagesOfPart = Mapping[str, Sequence[str]]
 """Class name -> the names of its images, relative to the root."""
 
 
-def read_folder(root: Path, image_size: int, memory_limit: int = MEMORY_LIMIT) -> DataSplits:
-    """Return the tree's splits, images (image_size, image_size, 3) uint8.
-
-    Together they are decoded now if they take `memory_limit` bytes at most, else each time one is asked for.
-    """
+def read_folder(root: Path) -> DataSplits:
+    """Return the tree's splits, each image a Source."""
     left_out = images.Omissions()
     parts = _find_parts(root, left_out)
     classes = tuple(parts["train"])
-    count = sum(len(names) for part in parts.values() for names in part.values())
-    in_memory = count * image_size**2 * 3 <= memory_limit
-    splits = {role: _read_part(root, part, classes, image_size, in_memory) for role, part in parts.items()}
-    unread = dict(splits["train"].unread)
-    mean, std = images.mean_and_std(splits["train"].images, unread)
-    splits["train"] = replace(splits["train"], unread=unread)
+    splits = {role: _read_part(root, part, classes) for role, part in parts.items()}
     return DataSplits(
         train=splits["train"],
         test=splits["test"],
         validation=splits.get("validation"),
         classes=classes,
-        shape=(image_size, image_size, 3),
-        mean=mean,
-        std=std,
-        checksum=images.checksum(classes, *splits.values()) if in_memory else _file_checksum(root, image_size, splits),
+        checksum=_checksum(root, classes, splits),
         left_out=left_out.found(),
     )
 
@@ -86,25 +72,18 @@ def _unlike_train(root: Path, part: str, there: Mapping[str, ImagesOfPart]) -> l
     ]
 
 
-def _read_part(root: Path, files: ImagesOfPart, classes: Sequence[str], image_size: int, in_memory: bool) -> Split:
+def _read_part(root: Path, files: ImagesOfPart, classes: Sequence[str]) -> Split:
     names, targets = images.names_and_targets(files, classes)
-    prepare = partial(images.fit_image, size=(image_size, image_size))
-    if in_memory:
-        pixels, unread = images.decode_images(root, names, (image_size, image_size), prepare)
-        return Split(pixels, targets, names, unread)
-    lazy: Images = images.LazyImages(root, names, prepare)
-    return Split(lazy, targets, names, images.check_headers(root, names))
+    return Split(images.FileImages(root, names), targets, names)
 
 
-def _file_checksum(root: Path, image_size: int, splits: Mapping[str, Split]) -> str:
-    """Return a SHA-256 of file names and sizes: reading more than fits into memory just for this would take long."""
-    digest = hashlib.sha256(f"{image_size}\n".encode())
+def _checksum(root: Path, classes: Sequence[str], splits: Mapping[str, Split]) -> str:
+    """Return a SHA-256 of class names, file names and sizes: reading all files just for this would take long."""
+    digest = hashlib.sha256("\n".join(classes).encode())
     for role, split in splits.items():
         digest.update(f"{role}\n".encode())
         for name in split.sources:
             digest.update(os.fsencode(f"{name}\t{_size(root / name)}\n"))
-        if split.unread:
-            digest.update(f"without {sorted(split.unread)}".encode())
     return digest.hexdigest()
 
 
