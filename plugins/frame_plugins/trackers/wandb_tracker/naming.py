@@ -23,13 +23,18 @@ def names(given: Mapping[str, Any], run: TrainingRun, base: wandb.Settings) -> d
     """Return the settings of W&B that say which run this is.
 
     given: the recipe's, None for what it leaves open. base: wandb's own, with what the environment says. A resumed run
-    stays where it was logged first.
+    stays where it was logged first. A run that `wandb agent` started is in its sweep's project, under the agent's id.
     """
     before = place(run.folder) if run.resumed else {}
+    run_id = before.get("id") or _own_id(run, base.run_id) or UNSAFE_ID.sub("-", run.run_id)
+    sweep = base.sweep_id if run_id == base.run_id else None
+    if sweep:
+        given = {key: value for key, value in given.items() if not _is_the_sweeps(key, value, run, base)}
     defaults = {
         "project": before.get("project") or base.project or PROJECT,
         "entity": before.get("entity") or base.entity,
-        "run_id": before.get("id") or _own_id(run, base.run_id) or UNSAFE_ID.sub("-", run.run_id),
+        "run_id": run_id,
+        "sweep_id": sweep,
         "run_name": base.run_name or f"{run.name}-{run.run_id.rpartition('-')[2]}",
         "run_group": base.run_group or run.group,
         "run_job_type": base.run_job_type or JOB_TYPE,
@@ -47,14 +52,14 @@ def tags(recipe: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def place(folder: Path) -> dict[str, str]:
-    """Return where a run was logged, its W&B id, project and entity; nothing if it was not."""
+    """Return where a run was logged, its W&B id, project, entity and sweep; nothing if it was not."""
     file = _file(folder)
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def note_place(folder: Path, session: wandb.Run) -> None:
     """Keep what `place` returns."""
-    there = {"id": session.id, "project": session.project, "entity": session.entity}
+    there = {"id": session.id, "project": session.project, "entity": session.entity, "sweep": session.sweep_id}
     _file(folder).write_text(json.dumps({key: value for key, value in there.items() if value}))
 
 
@@ -68,3 +73,13 @@ def _own_id(run: TrainingRun, named: str | None) -> str | None:
         run.warn(f"WANDB_RUN_ID={named} names one run, and this is one of several: it has an id of its own at W&B")
         return None
     return named
+
+
+def _is_the_sweeps(key: str, value: str | None, run: TrainingRun, base: wandb.Settings) -> bool:
+    """Whether a setting of the recipe is one that the sweep decides; where they differ, say so."""
+    if key not in ("project", "entity"):
+        return False
+    if value and value != getattr(base, key):
+        text = f"its sweep '{base.sweep_id}' is in {key} '{getattr(base, key)}', and so is the run"
+        run.warn(f"trackers.wandb.{key}: {value} is not taken: {text}")
+    return True
