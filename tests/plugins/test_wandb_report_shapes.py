@@ -8,6 +8,7 @@ from fakes.wandb_reported import FIRST, SECOND, THIRD, Spec, ids_of, make_run, m
 from fakes.wandb_reports_server import WandbReportsServer
 from fakes.wandb_run import alone, reached
 from frame import RunFailed, UserError
+from frame.cli.publish import about
 from frame_plugins.trackers.wandb_tracker import Wandb
 
 pytestmark = pytest.mark.usefixtures(alone.__name__)
@@ -208,3 +209,16 @@ def test_the_command_line_takes_a_sweep_alone_and_refuses_the_rest(cli, tmp_path
     done = cli("report", sweep, "--wandb")
     assert done.code == 2
     assert "sweep.json: damaged" in done.err
+
+
+def test_a_repeats_folder_stands_for_the_runs_beside_it(tmp_path):
+    repeat = tmp_path / "runs" / "tiny" / "repeat-one"
+    repeat.mkdir(parents=True)
+    (repeat / "repeat.json").write_text(json.dumps({"name": "tiny", "group": "one", "runs": 2}))
+    with pytest.raises(UserError, match="the runs of this repeat, which lie beside it, are gone"):
+        about([repeat])
+    for run_id, group in ((FIRST, "one"), (SECOND, "another"), (THIRD, "one")):
+        make_run(tmp_path, run_id, group=group, started="2026-11-24T01:00:00+00:00")
+    assert [run.path.name for run in about([repeat]).runs] == [FIRST, THIRD]
+    every = [repeat, *(repeat.parent / run_id for run_id in (FIRST, SECOND, THIRD))]  # as `runs/tiny/*` has them
+    assert [run.path.name for run in about(every).runs] == [FIRST, THIRD, SECOND]

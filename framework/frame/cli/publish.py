@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 from ..rundir.folder import RunDir, open_run
 from ..rundir.jsonfile import read_json
 from ..training.saved_trackers import load_trackers
+
+REPEAT = "repeat.json"
+"""The file that makes a folder a repeat's."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,27 @@ class Report:
 
 
 def about(paths: Sequence[Path]) -> Report:
-    """Return what a report of these folders is about: of runs, or of one sweep. Raises UserError for others."""
+    """Return what a report of these folders is about: of runs and repeats, or of one sweep.
+
+    Raises UserError for others.
+    """
     sweeps = [path for path in paths if (path / "sweep.json").is_file()]
     if not sweeps:
-        return Report([open_run(path) for path in paths])
+        runs = [run for path in paths for run in (_seeds(path) if (path / REPEAT).is_file() else [open_run(path)])]
+        return Report(list({run.path.resolve(): run for run in runs}.values()))
     if len(paths) > 1:
         raise UserError(f"{sweeps[0]} is a sweep, and a report is about one sweep or about runs: name it alone")
     return Report(_trials(sweeps[0]), sweeps[0])
+
+
+def _seeds(repeat: Path) -> list[RunDir]:
+    """Return the runs of a repeat, which lie beside its folder. Raises UserError where none does."""
+    group = read_json(repeat / REPEAT, dict[str, Any]).get("group")
+    beside = [open_run(file.parent) for file in sorted(repeat.resolve().parent.glob("[!.]*/run.json"))]
+    runs = [run for run in beside if run.read_record().get("group") == group]
+    if not runs:
+        raise UserError(f"{repeat}: the runs of this repeat, which lie beside it, are gone")
+    return runs
 
 
 def _trials(sweep: Path) -> list[RunDir]:

@@ -27,7 +27,7 @@ def report(runs: tuple[Path, ...], *, show: bool, wandb: bool, trust: bool, **of
     """Write the report.html of each RUN again, from its folder alone.
 
     With --wandb, several runs are compared in one report, and the report's URL is printed; instead of runs, the folder
-    of a sweep may be named.
+    of a sweep or of a repeat may be named.
     """
     from ..rundir.folder import open_run
 
