@@ -45,6 +45,21 @@ def test_an_agents_run_has_its_id_and_is_in_its_sweep(tmp_path, server, agents_v
     ]
 
 
+def test_without_an_agents_id_a_run_is_in_the_sweep_under_its_own(tmp_path, server, agents_variables, monkeypatch):
+    monkeypatch.delenv("WANDB_RUN_ID")
+    run, _ = training_run(tmp_path / "run")
+    Wandb().build(run).finish("interrupted")
+    assert (server.run.name, server.run.fields["sweep"]) == (run.run_id, SWEEP)
+    for name in ("SWEEP_ID", "PROJECT", "ENTITY"):
+        monkeypatch.delenv(f"WANDB_{name}")
+    resumed, warnings = training_run(tmp_path / "run", resumed=True)
+    Wandb(mode="offline", project="mine").build(resumed).finish("finished")
+    (log,) = run.folder.glob("wandb/offline-run-*")
+    there = read_offline(run.folder).run
+    assert (there.run_id, there.sweep_id, there.project, log.is_dir()) == (run.run_id, SWEEP, "frame", True)
+    assert len(warnings) == 1
+
+
 def test_one_of_several_is_not_the_agents_run(tmp_path, agents_variables):
     run, warnings = training_run(tmp_path / "run", group="seeds")
     Wandb(mode="offline", project="mine").build(run).finish("finished")

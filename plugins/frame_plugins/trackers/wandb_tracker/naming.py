@@ -26,14 +26,12 @@ def names(given: Mapping[str, Any], run: TrainingRun, base: wandb.Settings) -> d
     stays where it was logged first. A run that `wandb agent` started is in its sweep's project, under the agent's id.
     """
     before = place(run.folder) if run.resumed else {}
-    run_id = before.get("id") or _own_id(run, base.run_id) or UNSAFE_ID.sub("-", run.run_id)
-    sweep = base.sweep_id if run_id == base.run_id else None
-    if sweep:
-        given = {key: value for key, value in given.items() if not _is_the_sweeps(key, value, run, base)}
+    sweep = before.get("sweep") if before else None if run.group else base.sweep_id
+    where = {"project": before.get("project") or base.project, "entity": before.get("entity") or base.entity}
     defaults = {
-        "project": before.get("project") or base.project or PROJECT,
-        "entity": before.get("entity") or base.entity,
-        "run_id": run_id,
+        "project": where["project"] or PROJECT,
+        "entity": where["entity"],
+        "run_id": before.get("id") or _own_id(run, base.run_id) or UNSAFE_ID.sub("-", run.run_id),
         "sweep_id": sweep,
         "run_name": base.run_name or f"{run.name}-{run.run_id.rpartition('-')[2]}",
         "run_group": base.run_group or run.group,
@@ -41,7 +39,12 @@ def names(given: Mapping[str, Any], run: TrainingRun, base: wandb.Settings) -> d
         "run_tags": base.run_tags or tags(run.recipe),
         "run_notes": base.run_notes,
     }
-    return defaults | {key: value for key, value in given.items() if value is not None}
+    taken = {key: value for key, value in given.items() if value is not None}
+    for key, known in where.items() if sweep else ():
+        if known and taken.get(key, known) != known:
+            text = f"its sweep '{sweep}' is in {key} '{known}', and so is the run"
+            run.warn(f"trackers.wandb.{key}: {taken.pop(key)} is not taken: {text}")
+    return defaults | taken
 
 
 def tags(recipe: Mapping[str, Any]) -> tuple[str, ...]:
@@ -73,13 +76,3 @@ def _own_id(run: TrainingRun, named: str | None) -> str | None:
         run.warn(f"WANDB_RUN_ID={named} names one run, and this is one of several: it has an id of its own at W&B")
         return None
     return named
-
-
-def _is_the_sweeps(key: str, value: str | None, run: TrainingRun, base: wandb.Settings) -> bool:
-    """Whether a setting of the recipe is one that the sweep decides; where they differ, say so."""
-    if key not in ("project", "entity"):
-        return False
-    if value and value != getattr(base, key):
-        text = f"its sweep '{base.sweep_id}' is in {key} '{getattr(base, key)}', and so is the run"
-        run.warn(f"trackers.wandb.{key}: {value} is not taken: {text}")
-    return True
