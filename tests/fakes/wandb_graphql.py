@@ -65,6 +65,19 @@ class Operations:
         run = self.runs.get(asked["name"])
         return {"project": {"run": run and self._facts(run)}}
 
+    def Runs(self, asked):
+        """Those that the filter names, or all of them."""
+        wanted = json.loads(asked["filters"]).get("name", {}).get("$in", self.runs)
+        edges = [{"node": self._facts(run), "cursor": run.name} for run in self.runs.values() if run.name in wanted]
+        page = {"endCursor": None, "hasNextPage": False}
+        found = {
+            "internalId": "1",
+            "runCount": len(edges),
+            "readOnly": False,
+            "runs": {"edges": edges, "pageInfo": page},
+        }
+        return {"project": found}
+
     def RunFiles(self, asked):
         run = self.runs[asked["name"]]
         nodes = [
@@ -223,7 +236,8 @@ class Operations:
     def _facts(self, run):
         state = "running" if run.exit_code is None else "failed" if run.exit_code else "finished"
         return {
-            "id": run.name, "projectId": "1", "tags": [], "name": run.name, "displayName": run.name, "sweepName": None,
+            "id": run.name, "projectId": "1", "tags": run.fields.get("tags") or [], "name": run.name,
+            "displayName": run.name, "sweepName": run.fields.get("sweep"),
             "state": state, "config": run.fields.get("config") or "{}", "group": None, "jobType": None, "commit": None,
             "readOnly": False, "createdAt": None, "heartbeatAt": None, "description": None, "notes": None,
             "systemMetrics": "{}", "summaryMetrics": json.dumps(run.summary),

@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 import webbrowser
-from pathlib import Path
 
 import pytest
 import yaml
@@ -15,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 from test_tensorboard import training_run
 
+from fakes.wandb_reported import FIRST, RECIPE, SECOND, Spec, make_run
 from fakes.wandb_reports_server import WandbReportsServer
 from fakes.wandb_run import KEY, reached
 from fakes.wandb_server import Artifact
@@ -23,13 +23,6 @@ from frame.analysis.analyze import save_result
 from frame.cli import cli
 from frame_plugins.trackers.wandb_tracker import Wandb
 from frame_plugins.trackers.wandb_tracker.naming import note
-
-FIRST, SECOND = "20261124-010000-aaaa", "20261124-020000-bbbb"
-RECIPE = {
-    "name": "tiny", "seed": 3, "data": {"use": "digits", "batch_size": 128}, "model": {"use": "custom_resnet"},
-    "loss": {"use": "cross_entropy"}, "optimizer": {"use": "adam", "lr": 0.01}, "train": {"epochs": 2},
-    "analyzers": [{"use": "curves"}, {"use": "confusion"}],
-}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -51,71 +44,6 @@ def server(monkeypatch):
     yield from reached(WandbReportsServer(), monkeypatch)
 
 
-def make_run(
-    tmp_path, run_id=FIRST, segment="run-20261124_010203-", project="frame", entity="someone", bound=60, **record
-) -> Path:
-    """Write the files of a finished run that was logged online, as the host and W&B write them."""
-    folder = tmp_path / "runs" / "tiny" / run_id
-    (folder / "analysis").mkdir(parents=True)
-    facts = {"id": run_id, "name": "tiny", "state": "finished", "epochs": 2, "kept": "last", "training_seconds": 90.0}
-    best = {"metric": "test/acc", "value": 0.97222, "epoch": 2}
-    (folder / "run.json").write_text(json.dumps(facts | {"test_accuracy": 0.97222, "best": best} | record))
-    tracker = {"use": "wandb", "patience_s": bound}
-    (folder / "recipe.resolved.yaml").write_text(yaml.safe_dump(RECIPE | {"trackers": [tracker]}, sort_keys=False))
-    git = {"commit": "77602f070d2533ae80b63207d79fcc63cb14b79b", "changed": True}
-    environment = {"python": "3.11.7", "versions": {"torch": "2.15.0"}, "device": "cpu | fp32", "git": git}
-    (folder / "environment.json").write_text(json.dumps(environment))
-    lines = [
-        {"kind": "step", "epoch": 0.5, "step": 1, "train/loss": 2.0, "train/acc": 0.1, "lr": 0.1},
-        {"kind": "epoch", "epoch": 1, "step": 2, "train/loss": 1.0, "test/loss": 1.1, "test/acc": 0.5, "lr": 0.1},
-    ]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"kind": "st')
-    (folder / "timing.jsonl").write_text('{"kind": "step", "epoch": 0.5, "step": 1, "images_per_s": 9.0}\n')
-    matrices = [{"kind": "matrix", "classes": classes} for classes in (["cat"], ["cat"] * 101)]
-    found = {"order": 1, "title": "Confusion", "figures": [
-        matrices[0] | {"file": "few.png"}, matrices[1] | {"file": "many.png"}, {"kind": "chart", "file": "bars.png"},
-    ]}  # fmt: skip
-    curves = {"order": 0, "title": "Curves", "figures": [{"kind": "chart", "file": "loss.png"}]}
-    results = {"confusion": found, "curves": curves,
-               "grad_cam": {"order": 2, "title": "Grad-CAM", "error": "RuntimeError: no"}}  # fmt: skip
-    for name, result in results.items():
-        (folder / "analysis" / name).mkdir()
-        (folder / "analysis" / name / "result.json").write_text(json.dumps(result))
-    (folder / "predictions.safetensors").touch()
-    if segment:
-        (folder / "wandb" / f"{segment}{run_id}").mkdir(parents=True)
-        (folder / "wandb" / f"{segment}{run_id}" / f"run-{run_id}.wandb").touch()
-        place = {"id": run_id, "project": project, "entity": entity}
-        (folder / "wandb" / "place.json").write_text(json.dumps(place))
-    return folder
-
-
-class Spec:
-    """A report's blocks: the text of headings and Markdown, and the panels of all grids by their view."""
-
-    def __init__(self, spec: dict) -> None:
-        kinds = {}
-        for block in spec["blocks"]:
-            kinds.setdefault(block["type"], []).append(block)
-        self.headings = [block["children"][0]["text"] for block in kinds["heading"]]
-        self.tables = [block["content"].splitlines() for block in kinds["markdown-block"]]
-        ((self.code,),) = ([line["children"][0]["text"] for line in block["children"]] for block in kinds["code-block"])
-        self.runsets = [runset for grid in kinds["panel-grid"] for runset in grid["metadata"]["runSets"]]
-        self.panels: dict[str, list[dict]] = {}
-        for grid in kinds["panel-grid"]:
-            for panel in grid["metadata"]["panelBankSectionConfig"]["panels"]:
-                self.panels.setdefault(panel["viewType"], []).append(panel)
-
-    @property
-    def ids(self) -> set[str]:
-        """What the runsets' filters let through."""
-        filters = [runset["filters"]["filters"] for runset in self.runsets]
-        assert all(of == filters[0] for of in filters)
-        ((one,),) = filters[:1]
-        assert (one["key"], one["op"]) == ({"section": "run", "name": "name"}, "IN")
-        return set(one["value"])
-
-
 def test_a_report_has_the_runs_figures_setup_curves_pictures_and_predictions(tmp_path, server):
     url = Wandb().publish([make_run(tmp_path)])
 
@@ -126,38 +54,36 @@ def test_a_report_has_the_runs_figures_setup_curves_pictures_and_predictions(tmp
     spec = Spec(saved["spec"])
     assert spec.ids == {FIRST}
     assert all(runset["project"]["name"] == "frame" for runset in spec.runsets)
-    assert spec.headings[0] == "97.22% test accuracy"
-    figures, setup = spec.tables
-    assert figures[2] == f"| {FIRST} | finished | 97.22% | test/acc 0.9722, epoch 2 | last | 2 | 1.5 min |"
-    assert setup[2] == f"| {FIRST} | cpu / fp32 | 3.11.7 | 2.15.0 | – | 77602f070d25, changed | – |"
+    assert spec.headings == [
+        "97.22 % test accuracy", "Results", "Curves", "Settings and summary", "What the analyzers found",
+        "Predictions on the test set", "Setup",
+    ]  # fmt: skip
+    assert "table-of-contents" in spec.kinds
+    (figures,) = spec.table("recipe", "test accuracy")
+    assert figures == {
+        "run": f"[{FIRST}]({server.url}/someone/frame/runs/{FIRST})", "recipe": "tiny", "data": "digits (c0ffee00)",
+        "model": "custom_resnet", "seed": "3", "state": "finished", "test accuracy": "97.22 %",
+        "best": "test/acc 0.9722, epoch 2", "kept": "last", "epochs": "2", "training": "1.5 min",
+    }  # fmt: skip
+    (setup,) = spec.tables[1:]
+    assert setup[2] == f"| {FIRST} | cpu / fp32 | 3.11.7 | 2.15.0 | – | 77602f070d25, changed |"
     assert yaml.safe_load(spec.code)["seed"] == 3
-    plots = [panel["config"] for panel in spec.panels["Run History Line Plot"]]
-    assert [(plot["xAxis"], plot["metrics"]) for plot in plots] == [
-        ("epoch", ["train/loss", "test/loss"]),
-        ("epoch", ["train/acc", "test/acc"]),
-        ("trainer/step", ["lr"]),
-        ("trainer/step", ["perf/images_per_s"]),
+    plots = spec.panels["Run History Line Plot"]
+    assert [(plot["xAxis"], plot["metrics"], plot.get("yLogScale")) for plot in plots] == [
+        ("epoch", ["train/loss", "test/loss"], None),
+        ("epoch", ["train/acc", "test/acc"], None),
+        ("trainer/step", ["lr"], None),
+        ("trainer/step", ["train/grad_norm"], True),
+        ("trainer/step", ["perf/images_per_s"], None),
     ]
-    browsers = [panel["config"] for panel in spec.panels["Media Browser"]]
-    assert [(browser["chartTitle"], browser["mediaKeys"]) for browser in browsers] == [
+    assert all(f"{plot['chartTitle']}: " in spec.text for plot in plots)
+    assert [(browser["chartTitle"], browser["mediaKeys"]) for browser in spec.panels["Media Browser"]] == [
         ("Confusion", ["confusion/many", "confusion/bars"]),
     ]
     assert '"val": "predictions"' in json.dumps(spec.panels["Weave"])
     (comparer,) = spec.panels["Run Comparer"]
-    assert "diffOnly" not in comparer["config"]
-    assert "CreateProject" not in server.asked
-
-
-def test_several_runs_are_compared(tmp_path, server):
-    failed = {"state": "failed", "test_accuracy": None, "best": None}
-    Wandb().publish([make_run(tmp_path, entity="team"), make_run(tmp_path, SECOND, entity="team", **failed)])
-    (saved,) = server.reports
-    spec = Spec(saved["spec"])
-    assert (saved["displayName"], saved["entityName"]) == ("tiny: 2 runs", "team")
-    assert spec.ids == {FIRST, SECOND}
-    assert spec.headings[0] == "Best of 2 runs: 97.22% test accuracy"
-    assert spec.tables[0][3] == f"| {SECOND} | failed | – | – | last | 2 | 1.5 min |"
-    assert [panel["config"] for panel in spec.panels["Run Comparer"]] == [{"diffOnly": True}]
+    assert "diffOnly" not in comparer
+    assert not {"CreateProject", "UpsertView2"} & set(server.asked)
 
 
 def test_the_recipe_that_is_sent_has_no_secret(tmp_path, server):
@@ -179,7 +105,7 @@ def test_a_run_without_any_result_has_a_report_too(tmp_path, server):
         (folder / name).unlink()
     Wandb().publish([folder])
     spec = Spec(server.reports[0]["spec"])
-    assert spec.headings == ["This run is interrupted", "Setup", "Curves", "Settings and summary"]
+    assert spec.headings == ["This run is interrupted", "Results", "Curves", "Settings and summary", "Setup"]
     assert set(spec.panels) == {"Run Comparer"}
 
 
@@ -232,9 +158,9 @@ def test_a_server_that_does_not_take_it_ends_in_an_error_in_time(tmp_path, serve
 
 
 def test_without_the_package_the_error_says_so(tmp_path, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("wandb_workspaces")]:
+    own = ("wandb_workspaces", "frame_plugins.trackers.wandb_tracker.report")
+    for name in [name for name in sys.modules if name.startswith(own)]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "frame_plugins.trackers.wandb_tracker.reports", raising=False)
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     with pytest.raises(UserError, match=r"pip install 'frame-train\[wandb-reports\]'"):
         Wandb().publish([make_run(tmp_path)])
@@ -251,8 +177,10 @@ def test_a_tracker_that_makes_no_reports_says_so(tmp_path):
 def test_it_shows_what_the_tracker_logged(tmp_path, server):
     folder = make_run(tmp_path, segment="")
     (folder / "predictions.safetensors").unlink()
+    (folder / "report.html").write_text("<h1>The report</h1>")
     tracker = Wandb().build(training_run(folder, run_id=FIRST))
-    tracker.log({"train/loss": 2.0, "train/acc": 0.1, "lr": 0.1, "perf/images_per_s": 9.0}, epoch=0.5, step=1)
+    row = {"train/loss": 2.0, "train/acc": 0.1, "train/grad_norm": 2.0, "lr": 0.1, "perf/images_per_s": 9.0}
+    tracker.log(row, epoch=0.5, step=1)
     tracker.log({"train/loss": 1.0, "test/loss": 1.1, "test/acc": 0.5, "lr": 0.1}, epoch=1, step=2)
     pixel = io.BytesIO()
     Image.new("L", (1, 1)).save(pixel, "png")
@@ -266,9 +194,13 @@ def test_it_shows_what_the_tracker_logged(tmp_path, server):
     spec = Spec(server.reports[0]["spec"])
     assert spec.ids == set(server.runs) == {FIRST}
     for view, key in (("Run History Line Plot", "metrics"), ("Media Browser", "mediaKeys")):
-        shown = {name for panel in spec.panels[view] for name in panel["config"][key]}
+        shown = {name for panel in spec.panels[view] for name in panel[key]}
         assert shown
         assert shown <= logged
+    links = spec.table("dataset", "report")
+    there = f"{server.url}/someone/frame/artifacts"
+    assert links == [{"run": FIRST, "dataset": f"[dataset:v0 (latest)]({there}/dataset/dataset/v0)",
+                      "report": f"[tiny-report:v0 (latest)]({there}/report/tiny-report/v0)"}]  # fmt: skip
 
 
 def test_it_says_which_model_is_the_best_of_all(tmp_path, server):

@@ -199,8 +199,15 @@ class TrackerComponent(Component, ABC):
         """
         return None
 
-    def publish(self, folders: Sequence[Path]) -> str:  # noqa: ARG002
-        """Make a report about these runs where the tracker keeps them; return its URL. `folders`: the runs' own."""
+    def publish(
+        self, folders: Sequence[Path], *, sweep: Path | None = None, update: bool = False, view: bool = False  # noqa: ARG002
+    ) -> str:  # fmt: skip
+        """Make a report about these runs where the tracker keeps them; return its URL.
+
+        folders: the runs' own. sweep: the folder of the sweep whose trials they all are, with its sweep.json. update:
+        change the report that was made before; raises UserError where there is none. view: keep a view of the project
+        with these runs too, if the tracker's server has such a thing, and link it from the report.
+        """
         raise UserError(f"the tracker {type(self).__name__} makes no reports")
 
 

@@ -65,7 +65,10 @@ def _as_override(error: click.NoSuchOption) -> str | None:
     key = error.option_name.removeprefix("--")
     takes_them = error.ctx and any("[KEY=VALUE]" in (one.metavar or "") for one in error.ctx.command.params)
     if takes_them and ("." in key or key in RecipeSettings.model_fields):
-        return f"A setting is overridden without dashes: {key}=VALUE"
+        typed = next((one for one in sys.argv if one.startswith(f"--{key}=")), f"--{key}=VALUE").removeprefix("--")
+        agents = "WANDB_SWEEP_ID" in os.environ
+        how = "; in the command of a W&B sweep, ${args_no_hyphens} writes them so" if agents else ""
+        return f"A setting is overridden without dashes: {printable(typed)}{how}"
     return None
 
 

@@ -20,16 +20,24 @@ if TYPE_CHECKING:
                 shell_complete=complete_run, type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
 @click.option("--open", "show", is_flag=True, help="Open what was made in the browser.")
 @click.option("--wandb", is_flag=True, help="Make one report about these runs at Weights & Biases instead, as a draft.")
+@click.option("--update", is_flag=True, help="With --wandb: change the report about them that was made before.")
+@click.option("--view", is_flag=True, help="With --wandb: save a view of the project's workspace with these runs too.")
 @TRUST
-def report(runs: tuple[Path, ...], *, show: bool, wandb: bool, trust: bool) -> None:
+def report(runs: tuple[Path, ...], *, show: bool, wandb: bool, trust: bool, **of_wandb: bool) -> None:
     """Write the report.html of each RUN again, from its folder alone.
 
-    With --wandb, several runs are compared in one report, and the report's URL is printed.
+    With --wandb, several runs are compared in one report, and the report's URL is printed; instead of runs, the folder
+    of a sweep or of a repeat may be named.
     """
     from ..rundir.folder import open_run
 
-    folders = [open_run(run) for run in {run.resolve(): run for run in runs}.values()]
-    pages = [_publish(folders, "wandb", trust=trust)] if wandb else [_write(folder) for folder in folders]
+    paths = list({run.resolve(): run for run in runs}.values())
+    if wandb:
+        pages = [_publish(paths, trust=trust, **of_wandb)]
+    elif given := [name for name, is_given in of_wandb.items() if is_given]:
+        raise click.UsageError(f"--{given[0]} is about a report at Weights & Biases: it goes with --wandb")
+    else:
+        pages = [_write(folder) for folder in [open_run(path) for path in paths]]
     if show:
         _open(pages)
 
@@ -43,20 +51,10 @@ def _write(folder: RunDir) -> str:
     return folder.report.resolve().as_uri()
 
 
-def _publish(folders: list[RunDir], name: str, *, trust: bool) -> str:
-    """Have the first run's tracker of this name make the report: its settings say where the runs are."""
-    from ..errors import UserError
-    from ..training.saved_trackers import load_trackers
+def _publish(paths: list[Path], *, trust: bool, update: bool, view: bool) -> str:
+    from .publish import about
 
-    for folder in folders:
-        folder.read_record()  # a damaged one is said before anything is sent
-    first = folders[0]
-    if not first.recipe.is_file():
-        raise UserError(f"{first.path} stopped before its training began; there is nothing to report on")
-    trackers = {named.use: named.component for named in load_trackers(first.recipe, trust=trust)}
-    if name not in trackers:
-        raise UserError(f"{first.path} was run without the tracker '{name}', which would make the report")
-    url = trackers[name].publish([folder.path for folder in folders])
+    url = about(paths).publish("wandb", trust=trust, update=update, view=view)
     echo(url)
     return url
 

@@ -134,9 +134,11 @@ class Wandb(TrackerComponent):
 
         return sync(folder, self.patience_s, self.registry)
 
-    def publish(self, folders: Sequence[Path]) -> str:
+    def publish(
+        self, folders: Sequence[Path], *, sweep: Path | None = None, update: bool = False, view: bool = False
+    ) -> str:
         try:
-            from .reports import save
+            from .report import Wanted, save
         except ImportError as error:
             need = "a W&B report needs the package wandb-workspaces: pip install 'frame-train[wandb-reports]'"
             raise UserError(f"{need} ({error})") from error
@@ -144,7 +146,7 @@ class Wandb(TrackerComponent):
         from .session import environment
 
         with environment(folders[0]):
-            return save(folders, self.patience_s)
+            return save(folders, Wanted(sweep, update, view), self.patience_s)
 
 
 def _need_wandb() -> None:

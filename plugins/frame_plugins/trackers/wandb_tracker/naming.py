@@ -25,20 +25,28 @@ def names(given: Mapping[str, Any], run: TrainingRun, base: wandb.Settings) -> d
     """Return the settings of W&B that say which run this is.
 
     given: the recipe's, None for what it leaves open. base: wandb's own, with what the environment says. A resumed run
-    stays where it was logged first.
+    stays where it was logged first. A run that `wandb agent` started is in its sweep's project, under the agent's id.
     """
     before = place(run.folder) if run.resumed else {}
+    sweep = before.get("sweep") if before else None if run.group else base.sweep_id
+    where = {"project": before.get("project") or base.project, "entity": before.get("entity") or base.entity}
     defaults = {
-        "project": before.get("project") or base.project or PROJECT,
-        "entity": before.get("entity") or base.entity,
+        "project": where["project"] or PROJECT,
+        "entity": where["entity"],
         "run_id": before.get("id") or _own_id(run, base.run_id) or UNSAFE_ID.sub("-", run.run_id),
+        "sweep_id": sweep,
         "run_name": base.run_name or f"{run.name}-{run.run_id.rpartition('-')[2]}",
         "run_group": base.run_group or run.group,
         "run_job_type": base.run_job_type or JOB_TYPE,
         "run_tags": base.run_tags or tags(run.recipe),
         "run_notes": base.run_notes,
     }
-    return defaults | {key: value for key, value in given.items() if value is not None}
+    taken = {key: value for key, value in given.items() if value is not None}
+    for key, known in where.items() if sweep else ():
+        if known and taken.get(key, known) != known:
+            text = f"its sweep '{sweep}' is in {key} '{known}', and so is the run"
+            run.warn(f"trackers.wandb.{key}: {taken.pop(key)} is not taken: {text}")
+    return defaults | taken
 
 
 def tags(recipe: Mapping[str, Any]) -> tuple[str, ...]:
@@ -49,7 +57,7 @@ def tags(recipe: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def place(folder: Path) -> dict[str, Any]:
-    """Return where a run was logged, its W&B id, project and entity, and what else `note` kept; nothing if it was not.
+    """Return where a run was logged, its W&B id, project, entity and sweep, and what else `note` kept; nothing if it was not.
 
     models: the collection that its model belongs to. kept_back: its files that are not sent, for a secret in them.
     """
@@ -59,7 +67,7 @@ def place(folder: Path) -> dict[str, Any]:
 
 def note_place(folder: Path, session: wandb.Run) -> None:
     """Keep what `place` returns."""
-    there = {"id": session.id, "project": session.project, "entity": session.entity}
+    there = {"id": session.id, "project": session.project, "entity": session.entity, "sweep": session.sweep_id}
     note(folder, **{key: value for key, value in there.items() if value})
 
 

@@ -154,6 +154,9 @@ def _begin(mode: str, settings: wandb.Settings, config: dict[str, Any]) -> wandb
 
     wandb links the log of its own process, which lies in its cache, whatever its settings say of links.
     """
+    wandb.setup().settings.sweep_id = (
+        None  # with it `init` would drop id and project; the session's own settings have it
+    )
     session = wandb.init(mode=mode, settings=settings, config=config)  # type: ignore[arg-type]
     for log in Path(settings.root_dir).glob("wandb/*run-*/logs/debug-core.log"):
         if log.is_symlink():
