@@ -52,7 +52,7 @@ def _publish(folders: list[RunDir], name: str, *, trust: bool) -> str:
         folder.read_record()  # a damaged one is said before anything is sent
     first = folders[0]
     if not first.recipe.is_file():
-        raise UserError(f"{first.path} stopped before its training began; there is nothing to report on")
+        raise UserError(f"{first.path} stopped before its training began; there is nothing to report on", "wrong-state")
     trackers = {named.use: named.component for named in load_trackers(first.recipe, trust=trust)}
     if name not in trackers:
         raise UserError(f"{first.path} was run without the tracker '{name}', which would make the report")
