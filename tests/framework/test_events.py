@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -11,8 +12,15 @@ import pytest
 from pydantic import TypeAdapter
 
 from conftest import clean_environment
+from frame.compute.interrupts import StopRequest
+from frame.console import Console
 from frame.console import events as kinds
 from frame.console.events import Event
+from frame.sweep.record import open_sweep
+from frame.sweep.search import Search
+from frame.sweep.spec import load_sweep
+from frame.sweep.summary import summarize
+from frame.sweep.tuning import Controller
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 NOISY = """\
@@ -79,6 +87,34 @@ def test_a_run_that_diverges_ends_with_its_state_and_an_error(cli, tmp_path):
     assert (error["event"], error["code"], error["exit_code"]) == ("error", "diverged", 1)
     assert error["message"] == end["error"]
     assert f"error: {error['message']}" in done.err
+
+
+def test_an_interrupted_run_says_so_last_and_a_resume_goes_on_from_there(cli, tmp_path):
+    changes = ["train.epochs=1", "analyzers=[]", "callbacks=[{use: interrupt, step: 7}]"]
+    stopped = cli("run", TINY, *changes, "--json")
+    *_, end, error = told(stopped.out)
+    assert (stopped.code, end["state"], error["code"], error["exit_code"]) == (130, "interrupted", "interrupted", 130)
+    assert error["message"] == f"interrupted; continue with: frame resume {end['run']}"
+    resumed = cli("resume", end["run"], "--json")
+    begin, *_, end = told(resumed.out)
+    assert (resumed.code, begin["event"], begin["resumed"], begin["epoch"]) == (0, "run_begin", True, 0)
+    assert (begin["run"], end["state"]) == (end["run"], "finished")
+
+
+def test_a_sweep_tells_its_trials_and_its_end(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "search.yaml").write_text("method: grid\nspace: {optimizer.lr: {choice: [0.01, 0.02]}}\n")
+    search, output = Search(open_sweep(load_sweep(str(TINY), tmp_path / "search.yaml", []))), io.StringIO()
+    console = Console(events=output)
+    controller = Controller(search.folder, search, Path("runs"), console, StopRequest())
+    controller.start("one")
+    controller.end("one", error="it broke")
+    summarize(search.folder, console, complete=False)
+    begin, failed, end = told(output.getvalue())
+    assert (begin["event"], begin["trial"], begin["point"]) == ("trial_begin", 1, {"optimizer.lr": 0.01})
+    assert (failed["event"], failed["trial"], failed["state"]) == ("trial_end", 1, "failed")
+    assert (failed["run"], failed["error"]) == (None, "it broke")
+    assert (end["event"], end["sweep"], end["complete"], end["best"]) == ("sweep_end", "sweeps/search", False, None)
 
 
 MISTAKES = {

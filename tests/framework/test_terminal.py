@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console as RichConsole
 
 from frame.cli import runs as runs_command
 from frame.console import Console, epoch_fields
 from frame.console.tables import fitted, fold
+from frame.recipe.load import load_recipe
 from frame.rundir.folder import RunDir, write_json
 from frame.rundir.history import append_line
 from frame.sweep import summary
 from frame.sweep.record import open_sweep
 from frame.sweep.search import Search
 from frame.sweep.spec import load_sweep
+from frame.training.build import build, load_data
+from frame.training.lr_finder import find_lr
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
 
@@ -97,12 +103,24 @@ def test_a_sweeps_table_fits_80_columns_and_says_below_a_failed_trial_why(tmp_pa
     search = Search(open_sweep(load_sweep(str(TINY), tmp_path / "search.yaml", [])))
     good, bad = search.waiting
     good.state, good.value, good.epochs, good.run = "finished", 0.9722, 24, str(tmp_path / LONG)
-    bad.state, bad.error = "failed", "out of memory: lower data.batch_size"
+    bad.state, bad.error = "failed", f"out of memory: {'lower data.batch_size or so, ' * 4}once more"
     console = Console()
     monkeypatch.setattr(Console, "width", 80)
     summary._say_table(search.folder, good, console)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= max(80, len(LONG))
     assert [line for line in lines if LONG in line] == [LONG]
-    assert "  " + bad.error in lines
-    assert lines[1].split()[:4] == ["trial", "optimizer.lr", "data.batch_size", "train.clip_grad_norm"]
+    assert lines[6].startswith("  out of memory: lower")
+    assert " ".join(line.strip() for line in lines[6:]) == bad.error
+    assert lines[1].split() == ["trial", "lr", "batch_size", "clip_grad_norm", "test/acc", "epochs", "state"]
+
+
+def test_the_lr_finders_bar_has_a_total_from_the_first():
+    recipe = load_recipe(str(TINY), ["lr_finder={use: lr_range_test, num_steps: 14, rule: minimum_tenth}"]).recipe
+    parts = build(recipe, load_data(recipe))
+    console = Console()
+    console.out = RichConsole(file=io.StringIO(), force_terminal=True, width=80, no_color=True)
+    find_lr(parts, console)
+    counts = re.findall(r"━ +(\d*/[\d?]+)?", console.out.file.getvalue())
+    assert counts[-1] == "14/14"
+    assert {count.partition("/")[2] for count in counts if count} == {"14"}

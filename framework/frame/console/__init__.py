@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from ..rundir.files import open_to_append
@@ -74,10 +82,18 @@ class Console:
     @contextmanager
     def bar(self, title: str, done: int = 0, total: int | None = None) -> Iterator[Bar]:
         """Show progress on a terminal while the block runs, and nothing elsewhere. total: None if not known yet."""
-        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), Count()]
         columns += [TextColumn("{task.fields[status]}"), TimeRemainingColumn(compact=True)]
         with Progress(*columns, console=self.out, transient=True, disable=not self.out.is_terminal) as progress:
             yield Bar(progress, title, done, total)
+
+
+class Count(MofNCompleteColumn):
+    """How far it is, once it is known how far it goes."""
+
+    def render(self, task: Task) -> Text:
+        """Return `3/12`, nothing while the 12 is not known."""
+        return Text() if task.total is None else super().render(task)
 
 
 class Bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Sequence
 
 from ..api.text import table
@@ -18,6 +19,14 @@ def fold(fields: Sequence[str], width: int | None) -> list[str]:
             lines.append(indent)
         lines[-1] += FIELD_GAP + field
     return lines
+
+
+def wrapped(text: str, width: int | None) -> list[str]:
+    """Return a text as lines, indented, that break between words where they are wider than `width`."""
+    if width is None:
+        return [FIELD_GAP + text]
+    lines = textwrap.wrap(text, width - len(FIELD_GAP), break_long_words=False, break_on_hyphens=False)
+    return [FIELD_GAP + line for line in lines]
 
 
 def fitted(

@@ -12,7 +12,7 @@ from ..api.results import Picture
 from ..api.text import shorten
 from ..console import Console
 from ..console.events import BestTrial, SweepEnd
-from ..console.tables import fitted
+from ..console.tables import fitted, wrapped
 from ..errors import shown
 from ..recipe.load import load_recipe
 from ..recipe.saved import as_yaml
@@ -50,20 +50,31 @@ def summarize(folder: SweepDir, console: Console, *, complete: bool) -> None:
 
 def _say_table(folder: SweepDir, best: Trial | None, console: Console) -> None:
     """Say the trials, the best ones on top, and below each that failed why."""
-    header = ("trial", *folder.sweep.space, folder.sweep.metric, "epochs", "state", "run")
-    trials = folder.ranked
-    head, *rows = fitted(header, [_cells(folder, trial) for trial in trials], console.width, whole=len(header) - 1)
+    trials, keys, width = folder.ranked, list(folder.sweep.space), console.width
+    cells = [_cells(folder, trial) for trial in trials]
+    for names in (keys, _last_parts(keys)):  # on a terminal too narrow for the whole keys
+        header = ("trial", *names, folder.sweep.metric, "epochs", "state", "run")
+        head, *rows = fitted(header, cells, width, whole=len(header) - 1)
+        if len(head) == 1:
+            break
     for line in head:
         console.say(line, "bold")
     for trial, lines in zip(trials, rows, strict=True):
-        for line in [*lines, *([f"  {trial.error}"] if trial.error else [])]:
+        why = wrapped(trial.error, width) if trial.error else []
+        for line in [*lines, *why]:
             console.say(line, "bold green" if trial is best else "")
+
+
+def _last_parts(keys: Sequence[str]) -> Sequence[str]:
+    """Return `lr` of `optimizer.lr`, and so on; the whole keys where two end alike."""
+    parts = [key.rpartition(".")[2] for key in keys]
+    return parts if len(set(parts)) == len(parts) else keys
 
 
 def _cells(folder: SweepDir, trial: Trial) -> list[str]:
     values = [_short(trial.point.get(key)) for key in folder.sweep.space]
     value = "" if trial.value is None else f"{trial.value:.4f}"
-    run = shown(Path(trial.run)) if trial.run else ""
+    run = shown(Path(trial.run)) if trial.run else "–"
     return [printable(cell) for cell in (str(trial.number), *values, value, f"{trial.epochs:g}", trial.state, run)]
 
 
