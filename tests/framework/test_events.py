@@ -128,6 +128,7 @@ MISTAKES = {
     ("run", "lacking.yaml"): "missing-key",
     ("run", "circle.yaml"): "bad-extends",
     ("run", "plugin.yaml"): "plugin-failed",
+    ("run", str(TINY), "optimizer.groups=[{match: nothing*, lr_scale: 2}]"): "bad-value",
     ("run", str(TINY), "data.use=image_folder", "data.root=nowhere"): "bad-data",
     ("run", str(TINY), "train.device=cuda:7"): "no-such-device",
     ("run", str(TINY), "--nothing"): "usage",
