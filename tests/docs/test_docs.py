@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import pages
 import pytest
 import yaml
 from PIL import Image
@@ -19,7 +20,6 @@ from fakes import launching
 from frame.api import hookspecs
 from frame.api.kinds import KINDS
 from frame.cli import cli
-from frame.plugins.load import load_plugins
 from frame.recipe.settings import DATA, CheckpointSettings, Normalization, RecipeSettings, TrainSettings
 from frame.rundir.folder import Name, RunDir
 from frame.sweep.spec import SweepSettings, load_sweep
@@ -81,15 +81,10 @@ def test_every_kind_is_in_the_table_of_contracts(kind):
         assert f"`{section.name}{'[]' * section.many}`" in DOCS["plugins"]
 
 
-def test_exactly_the_built_in_components_are_documented():
-    registries = load_plugins().registries
-    said = set(re.findall(r"^### `(\w+)`\n\n::: ([\w.]+)$", DOCS["components"], re.MULTILINE))
-    assert said == {
-        (name, f"{entry.component.__module__}.{entry.component.__name__}")
-        for registry in registries
-        for name, entry in registry.entries.items()
-        if entry.component.__module__.startswith("frame_plugins.")
-    }
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
+def test_the_pages_that_are_written_from_the_code_are_up_to_date(page):
+    advice = "write it again: uv run python tests/docs/pages.py"
+    assert page.read_text() == f"{pages.PAGES[page]().rstrip()}\n", advice
 
 
 def test_every_public_name_is_in_the_api_or_the_page_on_plugins():
@@ -105,10 +100,8 @@ def test_every_public_name_is_in_the_api_or_the_page_on_plugins():
         names = {alias.name: f"api.{topic}.{node.module}" for node in imports for alias in node.names}
         assert set(names) == set(getattr(public, topic).__all__)
         origins |= names
-    shown = dict(re.findall(r"^::: frame\.([\w.]+)\n((?: .*\n)*)", DOCS["api"], re.MULTILINE))
-    for name, module in origins.items():
-        everything = module in shown and "members:" not in shown[module]
-        assert everything or re.search(rf"\b{name}\b", shown.get(module, "") + DOCS["plugins"]), name
+    shown = set(re.findall(r"^### `(\w+)`$", DOCS["api"], re.MULTILINE))
+    assert [name for name in origins if name not in shown and not re.search(rf"\b{name}\b", DOCS["plugins"])] == []
 
 
 def test_what_plugins_of_version_1_imported_is_there_or_the_table_of_changes_says_where():
@@ -251,3 +244,18 @@ def test_the_sweep_as_shown_runs(frame, tmp_path):
     assert len(list((tmp_path / "runs/quickstart").glob("*/run.json"))) == 6
     again = frame("run", "sweeps/search/best.yaml", "--dry-run")
     assert again.returncode == 0, again.stderr
+
+
+def test_every_entry_of_why_frame_has_a_test_that_exists_and_a_thread_of_another_project():
+    entries = re.split(r"^- ", DOCS["why"], flags=re.MULTILINE)[1:]
+    assert len(entries) > 10
+    for entry in entries:
+        promise = entry.partition("\n")[0]
+        (test,) = re.findall(r"Test: `(.+)`$", entry, re.MULTILINE)
+        path, *names = test.split("::")
+        code = (REPOSITORY / path).read_text()
+        assert names, promise
+        assert [name for name in names if not re.search(rf"^ *(def|class) {name}\b", code, re.M)] == [], promise
+        links = re.findall(r"\]\((.*?)\)", entry.partition("Met elsewhere: ")[2].partition("Test: ")[0])
+        assert links, promise
+        assert all(re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+/(issues|pull)/\d+", link) for link in links)

@@ -29,7 +29,7 @@ def test_its_copies_train_as_the_run_does(cli, tmp_path, optimizer):
     recipe = load_recipe(str(TINY), settings).recipe
     seed_everything(recipe.seed)
     parts = build(recipe, load_data(recipe))
-    problem = lr_problem(parts, print)
+    problem = lr_problem(parts)
     assert parts.steps.total == 5
     for _ in range(parts.steps.total):
         problem.optimizer.zero_grad()

@@ -114,6 +114,7 @@ def test_for_programs(cli, three):
     assert next(one for one in found if one["key"] == "train.epoch") == {
         "recipe": "b.yaml",
         "level": "error",
+        "code": "unknown-key",
         "file": "b.yaml",
         "line": 5,
         "key": "train.epoch",
@@ -123,6 +124,7 @@ def test_for_programs(cli, three):
     assert found[0] | {"message": ""} == {
         "recipe": "a.yaml",
         "level": "error",
+        "code": "bad-value",
         "file": None,
         "line": None,
         "key": "seed",

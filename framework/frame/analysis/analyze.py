@@ -22,6 +22,8 @@ from ..api.figures import png
 from ..api.model_guard import untouched, withheld
 from ..api.results import PLAIN_NAME, AnalyzerResult, Chart, Figure, LabelledImage, Matrix, Table
 from ..compute.randomness import rng_untouched
+from ..console import Console
+from ..console.events import AnalyzerEnd
 from ..errors import FrameError
 from ..nested import Key, changed
 from ..recipe.recipe import Named, unique_names
@@ -38,7 +40,6 @@ BREAK_S = 60
 
 R = TypeVar("R", bound=RunHistory)
 Analyzers = Sequence[Named[AnalyzerComponent]]
-Say = Callable[[str], None]
 Send = Callable[[str, AnalyzerResult], None]
 
 FAILURES = (Exception, SystemExit, OutOfTime)
@@ -46,11 +47,13 @@ FAILURES = (Exception, SystemExit, OutOfTime)
 
 
 def analyze(
-    analyzers: Analyzers, run: AnalysisRun, folder: Path, warn: Say, send: Send, only: Container[str] | None = None
-) -> int:
+    analyzers: Analyzers, run: AnalysisRun, folder: Path, console: Console, send: Send,
+    only: Container[str] | None = None,
+) -> int:  # fmt: skip
     """Run the analyzers into `folder`, a folder each; return how many failed.
 
-    send: gets each (name, result). only: run those of these names, each in its place among all.
+    console: says why one failed. send: gets each (name, result). only: run those of these names, each in its place
+    among all.
     """
     failed = 0
     hidden = withheld()
@@ -68,13 +71,19 @@ def analyze(
                 save_result(place, order, result)
         except FAILURES as error:
             failed += 1
-            warn(f"analyzer '{name}' failed: {_reason(error)}")
+            console.warn(f"analyzer '{name}' failed: {_reason(error)}")
             _save_failure(place, order, named.use, error)
+            console.tell(_end_event(name, since, _reason(error)))
             continue
         (place / "error.txt").unlink(missing_ok=True)
         write_json(place / "seconds.json", round(time.monotonic() - since, 3))
+        console.tell(_end_event(name, since))
         send(name, result)
     return failed
+
+
+def _end_event(name: str, since: float, error: str | None = None) -> AnalyzerEnd:
+    return AnalyzerEnd(event="analyzer_end", name=name, seconds=round(time.monotonic() - since, 3), error=error)
 
 
 def analyze_history(analyzers: Analyzers, run: RunHistory, folder: Path) -> None:

@@ -10,8 +10,9 @@ from io import StringIO
 
 import click
 
-from ..errors import FrameError, UserError
+from ..errors import Code, FrameError, UserError
 from ..secrets import printable
+from .events import tell_error
 from .lazy import LazyGroup
 from .streams import open_streams
 from .strictness import strictness
@@ -72,6 +73,12 @@ def _as_override(error: click.NoSuchOption) -> str | None:
     return None
 
 
+def _usage_code(error: click.ClickException) -> Code:
+    """Return the code of what is wrong with a command: a file that it names, or how it is written."""
+    names_a_file = isinstance(error, click.BadParameter) and error.param and isinstance(error.param.type, click.Path)
+    return "no-such-file" if names_a_file else "usage"
+
+
 def is_told_here(error: FrameError) -> bool:
     """Whether this process says it: of those that torchrun started on a machine, a user's mistake meets every one."""
     return not isinstance(error, UserError) or os.environ.get("LOCAL_RANK", "0") == "0"
@@ -93,17 +100,21 @@ def main() -> None:
         if isinstance(error, click.NoSuchOption) and (hint := _as_override(error)):
             echo(hint, err=True)
         code = error.exit_code
+        tell_error(_usage_code(error), code, error.format_message())
     except FrameError as error:
         for line in printable(str(error)).splitlines() if is_told_here(error) else ():
             echo("error", err=True, nl=False, fg="red", bold=True)
             echo(f": {line}", err=True)
         code = error.exit_code
+        tell_error(error.code, code, str(error), error.problems if isinstance(error, UserError) else ())
     except (click.Abort, KeyboardInterrupt):
         echo("interrupted", err=True)
         code = INTERRUPTED
-    except Exception:  # a bug: Python would print the traceback with all that stands in it
+        tell_error("interrupted", code, "interrupted")
+    except Exception as error:  # a bug: Python would print the traceback with all that stands in it
         import traceback
 
         echo(traceback.format_exc(), err=True, nl=False)
         code = 1
+        tell_error("internal-error", code, f"{type(error).__name__}: {error}")
     sys.exit(code)

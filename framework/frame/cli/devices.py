@@ -35,16 +35,16 @@ def must_launch(devices: int, *, dry_run: bool = False) -> bool:
     """Return whether this process is to start `devices` others. Raises UserError for what cannot be meant."""
     started = processes()
     if dry_run and max(devices, started) > 1:
-        raise UserError("--dry-run goes through one process; leave --devices or torchrun out")
+        raise UserError("--dry-run goes through one process; leave --devices or torchrun out", "usage")
     if devices > 1 and started not in (1, devices):
-        raise UserError(f"--devices {devices} within {started} processes of torchrun: leave --devices out")
+        raise UserError(f"--devices {devices} within {started} processes of torchrun: leave --devices out", "usage")
     return devices > 1 and started == 1
 
 
 def must_be_alone(command: str) -> None:
     """Raise UserError for a command that works in one process, where torchrun has started several."""
     if processes() > 1:
-        raise UserError(f"{command} works in one process; start it without torchrun")
+        raise UserError(f"{command} works in one process; start it without torchrun", "usage")
 
 
 def launch(devices: int) -> int:

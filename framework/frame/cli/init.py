@@ -51,7 +51,8 @@ def _shipped(name: str, recipes: Mapping[str, Path]) -> Path:
         return recipes[name]
     match = nearest(Path(name).stem, recipes)
     hint = f"; did you mean '{match}'?" if match else ";"
-    raise UserError(f"there is no shipped recipe '{name}'{hint} there is {', '.join(sorted(recipes))}")
+    text = f"there is no shipped recipe '{name}'{hint} there is {', '.join(sorted(recipes))}"
+    raise UserError(text, "no-such-recipe")
 
 
 def _portable(file: Path, recipes: Mapping[str, Path]) -> str:
@@ -80,7 +81,8 @@ def _create(path: Path, text: str) -> None:
         try:
             file = path.open("x", encoding="utf-8")
         except FileExistsError:
-            raise UserError(f"{path} is there already and stays as it is; --to names another file") from None
+            text = f"{path} is there already and stays as it is; --to names another file"
+            raise UserError(text, "already-exists") from None
         try:
             with file:
                 file.write(text)

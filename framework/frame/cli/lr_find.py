@@ -28,7 +28,7 @@ def lr_find(recipe: str, overrides: tuple[str, ...], *, trust: bool) -> None:
     from ..training.lr_finder import curve, find_lr
 
     if loaded.recipe.lr_finder is None:
-        raise UserError(f"{recipe} names no lr_finder; add one: lr_finder.use=lr_range_test")
+        raise UserError(f"{recipe} names no lr_finder; add one: lr_finder.use=lr_range_test", "missing-key")
     console = Console()
     data = load_data(loaded.recipe)
     seed_everything(loaded.recipe.seed)

@@ -118,7 +118,7 @@ def _found(name: str) -> tuple[Components, Faults]:
 
     if name.endswith(".py"):
         if not Path(name).is_file():
-            raise UserError(f"there is no file {name}")
+            raise UserError(f"there is no file {name}", "no-such-file")
     else:
         plugins = load_plugins()
         names = {name, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.module == name)}
@@ -130,7 +130,7 @@ def _found(name: str) -> tuple[Components, Faults]:
         if not _is_module(name):
             known = {*plugins.origins, *map(_distribution, plugins.origins.values())}
             hint = suggest(name, known, list_all=False) or "; `frame plugin list` shows all, and a file is ./NAME.py"
-            raise UserError(f"there is no plugin, distribution or module '{name}'{hint}")
+            raise UserError(f"there is no plugin, distribution or module '{name}'{hint}", "plugin-failed")
     try:
         plugins = load_plugins([PluginRef(name, Place("command line"), Path())])
     except UserError as error:

@@ -36,7 +36,7 @@ def list_components(kind: str | None) -> None:
     singular = {registry.kind: registry.row.plural for registry in plugins.registries} | {"recipe": "recipes"}
     name = singular.get(kind, kind) if kind else None
     if name and name not in entries:
-        raise UserError(f"there is no kind '{name}'{suggest(name, entries)}")
+        raise UserError(f"there is no kind '{name}'{suggest(name, entries)}", "unknown-component")
     wanted = {name: entries[name]} if name else entries
     column = max((len(one) for names in wanted.values() for one in names), default=0)
     for name, texts in wanted.items():
@@ -64,7 +64,7 @@ def show(component: str) -> None:
         near = "" if wanted in singular.values() else suggest(wanted, found, list_all=False)
         alike = [one for one in found if wanted in one.split("/")]  # of this kind, or of this name
         hint = near or suggest("", alike) or "; `frame list` shows all there are"
-        raise UserError(f"there is no component '{component}'{hint}")
+        raise UserError(f"there is no component '{component}'{hint}", "unknown-component")
     registry, name = found[wanted]
     entry = registry.entries[name]
     echo(wanted, bold=True, nl=False)
@@ -92,7 +92,7 @@ def _show_settings(component: type[Any]) -> None:
         default = "(required)"
         if not setting.is_required():
             default = f"= {json.dumps(to_jsonable_python(setting.get_default(call_default_factory=True)))}"
-        say(f"{name}: {_type(schema['properties'][name], schema.get('$defs', {}))} {default}", "  ", "      ")
+        say(f"{name}: {setting_type(schema['properties'][name], schema.get('$defs', {}))} {default}", "  ", "      ")
         if name in docs:
             say(docs[name], "      ")
     if component.model_fields:
@@ -112,12 +112,12 @@ def _place(entry: Registered) -> str:
     return f"{shown(Path(file or ''))}:{line}"
 
 
-def _type(details: dict[str, Any], definitions: dict[str, Any]) -> str:
+def setting_type(details: dict[str, Any], definitions: dict[str, Any]) -> str:
     """Return a JSON schema's type in a few words, with its bounds."""
     if "$ref" in details:
-        return _type(definitions[details["$ref"].rpartition("/")[2]], definitions)
+        return setting_type(definitions[details["$ref"].rpartition("/")[2]], definitions)
     if "anyOf" in details:
-        return " or ".join(_type(one, definitions) for one in details["anyOf"])
+        return " or ".join(setting_type(one, definitions) for one in details["anyOf"])
     if "enum" in details or "const" in details:
         return " | ".join(map(str, details.get("enum", [details.get("const")])))
     kind = str(details.get("type", "anything"))
@@ -128,6 +128,6 @@ def _type(details: dict[str, Any], definitions: dict[str, Any]) -> str:
 def _entries(details: dict[str, Any], definitions: dict[str, Any]) -> str:
     """Return how many entries a list has, and what each is."""
     each = details.get("prefixItems") or filter(None, [details.get("items")])
-    kinds = [kind for kind in dict.fromkeys(_type(one, definitions) for one in each) if kind not in VAGUE]
+    kinds = [kind for kind in dict.fromkeys(setting_type(one, definitions) for one in each) if kind not in VAGUE]
     count = f" of {details['maxItems']}" if "prefixItems" in details else ""
     return count + (f" ({', '.join(kinds)})" if kinds else "")

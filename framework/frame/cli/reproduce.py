@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from .devices import must_be_alone
-from .run import OUT, RUN, TRUST, say_how_to_go_on
+from .events import console_of
+from .run import OUT, RUN, TRUST
 
 
 @click.command(short_help="Run a finished run again and compare.")
@@ -22,12 +23,7 @@ def reproduce(context: click.Context, run: Path, out: Path, *, trust: bool) -> N
     """
     must_be_alone("frame reproduce")
 
-    from ..compute.interrupts import Interrupted
-    from ..console import Console
     from ..runs.reproduce import reproduce as run_again
 
-    console = Console()
-    try:
+    with console_of(context) as console:
         context.exit(0 if run_again(run, out, console, trust=trust) else 1)
-    except Interrupted as stop:
-        context.exit(say_how_to_go_on(stop, console))

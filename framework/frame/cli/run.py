@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import click
 
 from .completion import complete_override, complete_recipe, complete_run
 from .devices import DEVICES, is_main_process, launch, must_launch
-
-if TYPE_CHECKING:
-    from ..console import Console
+from .events import JSON, console_of
 
 RECIPE = click.argument("recipe", shell_complete=complete_recipe)
 RUN = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False), shell_complete=complete_run)
@@ -31,6 +29,7 @@ class RunOptions(TypedDict):
     trust: bool
     folder: Path | None
     group: str | None
+    as_json: bool
 
 
 @click.command(short_help="Train a recipe.")
@@ -41,6 +40,7 @@ class RunOptions(TypedDict):
 @click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="N",
               help="Run N times, seeds counting up; mean and standard deviation at the end.")  # fmt: skip
 @DEVICES
+@JSON
 @TRUST
 @click.option("--folder", type=click.Path(path_type=Path), hidden=True, help="The run's own folder, named by a sweep.")
 @click.option("--group", hidden=True, help="The sweep's name.")
@@ -57,19 +57,17 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], **optio
         context.exit(launch(options["devices"]))
 
     from ..compute.distributed import joined
-    from ..compute.interrupts import Interrupted
     from ..compute.relaunch import begun
-    from ..console import Console
     from ..rundir.new import NewRun
     from ..runs.dry_run import dry_run
     from ..runs.repeat import repeat_runs
     from ..runs.resume import resume as resume_run
     from ..runs.start import start
 
-    console, out, times = Console(quiet=not is_main_process()), options["out"], options["repeat"]
-    for warning in loaded.warnings if is_main_process() else ():
-        console.warn(str(warning))
-    try:
+    out, times = options["out"], options["repeat"]
+    with console_of(context, as_json=options["as_json"]) as console:
+        for warning in loaded.warnings if is_main_process() else ():
+            console.warn(str(warning))
         if options["dry_run"]:
             dry_run(loaded, console)
         elif times == 1 and (earlier := begun(out, loaded.recipe.name)):
@@ -80,25 +78,18 @@ def run(context: click.Context, recipe: str, overrides: tuple[str, ...], **optio
                     repeat_runs(loaded, out, times, console, world)
                 else:
                     start(loaded, NewRun(out, options["folder"], group=options["group"]), console, world)
-    except Interrupted as stop:
-        context.exit(say_how_to_go_on(stop, console))
-
-
-def say_how_to_go_on(stop: Exception, console: Console) -> int:
-    """Print what an interrupted run says, and return the exit code of an interruption."""
-    from . import INTERRUPTED
-
-    console.say(str(stop))
-    return INTERRUPTED
 
 
 @click.command(short_help="Continue an interrupted run.")
 @RUN
 @OVERRIDES
 @DEVICES
+@JSON
 @TRUST
 @click.pass_context
-def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, devices: int, trust: bool) -> None:
+def resume(
+    context: click.Context, run: Path, overrides: tuple[str, ...], *, devices: int, as_json: bool, trust: bool
+) -> None:
     """Continue the interrupted RUN (its folder) to its end, as if it had not been interrupted.
 
     KEY=VALUE changes what leaves no mark on the result: trackers, analyzers, checkpoint.every_steps, data.root, ...
@@ -106,12 +97,7 @@ def resume(context: click.Context, run: Path, overrides: tuple[str, ...], *, dev
     if must_launch(devices):
         context.exit(launch(devices))
 
-    from ..compute.interrupts import Interrupted
-    from ..console import Console
     from ..runs.resume import resume as resume_run
 
-    console = Console(quiet=not is_main_process())
-    try:
+    with console_of(context, as_json=as_json) as console:
         resume_run(run, console, overrides, trust=trust)
-    except Interrupted as stop:
-        context.exit(say_how_to_go_on(stop, console))

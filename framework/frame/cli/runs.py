@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..api.text import table
 from ..errors import UserError, shown
 from .completion import complete_run
-from .text import echo, warn
+from .text import echo, warn, width
 
 if TYPE_CHECKING:
     from ..rundir.inventory import Entry
@@ -45,11 +44,13 @@ def runs() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def list_command(folder: Path, *, as_json: bool) -> None:
     """List the runs below FOLDER."""
+    from ..console.tables import fitted
     from ..rundir.inventory import list_runs
     from ..rundir.jsonfile import to_json
 
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; name the one that runs lie in (the --out of `frame run`)")
+        text = f"there is no folder {folder}; name the one that runs lie in (the --out of `frame run`)"
+        raise UserError(text, "no-such-file")
     entries = list_runs(folder)
     if as_json:
         echo(to_json([entry.values() for entry in entries], indent=2))
@@ -57,7 +58,9 @@ def list_command(folder: Path, *, as_json: bool) -> None:
     if not entries:
         echo(f"no runs below {folder}")
         return
-    echo("\n".join(table(COLUMNS, [_row(entry) for entry in entries], right=range(3, len(COLUMNS)))))
+    rows = [_row(entry) for entry in entries]
+    for lines in fitted(COLUMNS, rows, width(), whole=0, right=range(3, len(COLUMNS))):
+        echo("\n".join(lines))
     for entry in entries:
         if entry.problem:
             warn(entry.problem)

@@ -6,7 +6,9 @@ import errno
 import io
 import os
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
 
 
 class Outlet(io.FileIO):
@@ -38,6 +40,29 @@ def open_streams() -> None:
         sys.stdout = _stream(1, sys.stdout)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _stream(2, sys.stderr)
+
+
+@contextmanager
+def output_apart() -> Iterator[TextIO]:
+    """Yield a stream to standard output, for what the command itself writes.
+
+    What else is printed while the block runs, by libraries and by processes that they start, goes to standard error.
+    """
+    output = sys.stdout
+    if output is not sys.__stdout__ and not isinstance(getattr(output.buffer, "raw", None), Outlet):  # a test's
+        with redirect_stdout(sys.stderr):
+            yield output
+        return
+    output.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with _stream(kept, output) as stream:
+            yield stream
+    finally:
+        output.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _stream(descriptor: int, like: Any) -> io.TextIOWrapper:

@@ -33,7 +33,7 @@ def sync(runs: tuple[Path, ...], *, trust: bool) -> None:
         except UserError as error:
             wrong.append(error)
     if failed:
-        raise RunFailed("\n".join(str(error) for error in [*failed, *wrong]))
+        raise RunFailed("\n".join(str(error) for error in [*failed, *wrong]), failed[0].code)
     refuse(problem for error in wrong for problem in error.problems)
 
 
@@ -46,7 +46,7 @@ def _sync(run: Path, *, trust: bool) -> list[str]:
     folder = open_run(run)
     folder.read_record()  # a damaged one is said before anything is sent
     if not folder.recipe.is_file():
-        raise UserError(f"{run} stopped before its training began; there is nothing to upload")
+        raise UserError(f"{run} stopped before its training began; there is nothing to upload", "wrong-state")
     trackers = load_trackers(folder.recipe, trust=trust)
     said = [sentence for named in trackers if (sentence := named.component.sync(folder.path))]
     if not said:

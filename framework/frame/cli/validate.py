@@ -5,10 +5,9 @@ from __future__ import annotations
 import glob
 import json
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -33,7 +32,7 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 @click.command(short_help="Check recipes without building anything.")
 @click.argument("recipe", metavar="RECIPE... [KEY=VALUE]...", nargs=-1, required=True, shell_complete=_complete)
 @click.option("--json", "as_json", is_flag=True,
-              help="Print a list of objects: recipe, level, file, line, key, message, suggestion.")  # fmt: skip
+              help="Print a list of objects: recipe, level, code, file, line, key, message, suggestion.")  # fmt: skip
 @TRUST
 @click.pass_context
 def validate(context: click.Context, recipe: tuple[str, ...], *, as_json: bool, trust: bool) -> None:
@@ -47,7 +46,13 @@ def validate(context: click.Context, recipe: tuple[str, ...], *, as_json: bool, 
     checked = [_check(one, overrides, alone=len(recipes) == 1, trust=trust) for one in recipes]
     errors = [problem for one in checked for problem in one.errors]
     if as_json:
-        found = [_as_object(one.recipe, problem) for one in checked for problem in one.errors + one.warnings]
+        from .events import as_object
+
+        found = [
+            {"recipe": one.recipe, "level": problem.level, **as_object(problem)}
+            for one in checked
+            for problem in one.errors + one.warnings
+        ]
         echo(json.dumps(found, indent=1, ensure_ascii=False))
         context.exit(UserError.exit_code if errors else 0)
     for warning in dict.fromkeys(str(problem) for one in checked for problem in one.warnings):
@@ -96,7 +101,7 @@ def _check(recipe: str, overrides: Sequence[str], *, alone: bool, trust: bool) -
         loaded = load_recipe(recipe, overrides, trust=trust)
     except UserError as error:
         return _Checked(recipe, [problem if alone else _of(recipe, problem) for problem in error.problems])
-    failures = [Problem(str(failure), level="warning") for failure in loaded.plugins.errors]
+    failures = [Problem(str(failure), level="warning", code="plugin-failed") for failure in loaded.plugins.errors]
     return _Checked(recipe, [], [problem if alone else _of(recipe, problem) for problem in loaded.warnings] + failures)
 
 
@@ -106,20 +111,3 @@ def _of(recipe: str, problem: Problem) -> Problem:
     from ..recipe.source import COMMAND_LINE
 
     return replace(problem, place=Place(f"{recipe}: {COMMAND_LINE}")) if problem.place == COMMAND_LINE else problem
-
-
-def _as_object(recipe: str, problem: Problem) -> dict[str, Any]:
-    from ..recipe.source import COMMAND_LINE
-
-    place = problem.place
-    written = place is not None and not place.source.endswith(COMMAND_LINE.source)
-    suggestion = re.search(r"; did you mean '(.+?)'\?", problem.message)
-    return {
-        "recipe": recipe,
-        "level": problem.level,
-        "file": place.source if place and written else None,
-        "line": place.line if place else None,
-        "key": problem.key,
-        "message": problem.message,
-        "suggestion": suggestion[1] if suggestion else None,
-    }

@@ -74,9 +74,10 @@ def _device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise UserError(f"train.device: {name} is not there: torch sees {torch.cuda.device_count()} CUDA devices")
+        message = f"train.device: {name} is not there: torch sees {torch.cuda.device_count()} CUDA devices"
+        raise UserError(message, "no-such-device")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError("train.device: mps is not there: torch sees no Apple GPU")
+        raise UserError("train.device: mps is not there: torch sees no Apple GPU", "no-such-device")
     return device
 
 

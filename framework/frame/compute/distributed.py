@@ -170,9 +170,8 @@ def joined(device: str) -> Iterator[World]:
     try:
         world = _connected(here, "cpu:gloo,cuda:nccl" if cuda else "gloo")
     except RuntimeError as error:
-        raise RunFailed(
-            f"the run's {here.size} processes do not connect: {str(error).partition(chr(10))[0]}"
-        ) from error
+        message = f"the run's {here.size} processes do not connect: {str(error).partition(chr(10))[0]}"
+        raise RunFailed(message, "process-lost") from error
     try:
         yield world
     except Exception as error:
@@ -180,7 +179,7 @@ def joined(device: str) -> Iterator[World]:
         if isinstance(error, FrameError | Interrupted) or not peer_lost(error):
             raise
         if world.first:
-            raise RunFailed(world.failure() or GONE) from error
+            raise RunFailed(world.failure() or GONE, "process-lost") from error
         raise Interrupted from error  # the first process says why
     else:
         dist.destroy_process_group()
@@ -197,10 +196,12 @@ def _connected(here: World, backend: str) -> World:
 def check_devices(device: str, count: int) -> None:
     """Raise UserError unless each of `count` processes of this machine can have a device of its own."""
     if device.startswith("cuda:") or device == "mps":
-        raise UserError(f"train.device: {device} is one device, for {count} processes; take auto, cuda or cpu")
+        message = f"train.device: {device} is one device, for {count} processes; take auto, cuda or cpu"
+        raise UserError(message, "no-such-device")
     there = torch.cuda.device_count()
     if there < count and (device == "cuda" or (device == "auto" and there)):
-        raise UserError(f"train.device: {count} processes need a CUDA device each, and torch sees {there}; start fewer")
+        message = f"train.device: {count} processes need a CUDA device each, and torch sees {there}; start fewer"
+        raise UserError(message, "no-such-device")
 
 
 def synchronized(model: nn.Module, world: World, device: torch.device) -> nn.Module:
@@ -208,7 +209,8 @@ def synchronized(model: nn.Module, world: World, device: torch.device) -> nn.Mod
     if world.size == 1:
         return model
     if device.type != "cuda":
-        raise UserError(f"train.sync_batchnorm: it needs CUDA devices, and this run is on {device.type}; leave it out")
+        message = f"train.sync_batchnorm: it needs CUDA devices, and this run is on {device.type}; leave it out"
+        raise UserError(message, "no-such-device")
     converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     return converted
 

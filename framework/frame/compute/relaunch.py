@@ -51,7 +51,7 @@ def meet(store: Any, rank: int, size: int, patience_s: float) -> str:
     until, missing = time.monotonic() + patience_s, list(range(1, size))
     while missing:
         if time.monotonic() > until:
-            raise RunFailed(f"processes {', '.join(map(str, missing))} of {size} (from 0) did not come")
+            raise RunFailed(f"processes {', '.join(map(str, missing))} of {size} (from 0) did not come", "process-lost")
         for other in missing:
             if store.check([f"frame/here/{other}"]):
                 store.set(f"frame/start/{store.get(f'frame/here/{other}').decode()}", mine)

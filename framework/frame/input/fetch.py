@@ -69,9 +69,10 @@ class Fetch:
         except MemoryError as error:
             return MemoryError(str(error))
         except FrameError as error:
-            return RunFailed(str(error))
+            return RunFailed(str(error), error.code)
         except Exception as error:
-            return RunFailed(f"making a batch of the images failed: {_named(error)} ({lines_to(error)[-1]})")
+            text = f"making a batch of the images failed: {_named(error)} ({lines_to(error)[-1]})"
+            return RunFailed(text, "component-failed")
 
     def read(self, epoch: int, indices: Indices) -> Fetched:
         """Return the images. Raises whatever a transform raises; an image that cannot be read is left out."""

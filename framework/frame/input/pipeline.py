@@ -191,6 +191,6 @@ def _check(fetched: Fetched, *, skip: bool, advice: str = MEND) -> None:
     first, count = fetched.unread[0].text, len(fetched.unread)
     if not skip:
         more = f" (and {count - 1} more of its batch)" if count > 1 else ""
-        raise RunFailed(f"{first}{more}. {advice}")
+        raise RunFailed(f"{first}{more}. {advice}", "bad-data")
     if not len(fetched.indices):
-        raise RunFailed(f"none of a batch's {count} images can be read; the first: {first}")
+        raise RunFailed(f"none of a batch's {count} images can be read; the first: {first}", "bad-data")

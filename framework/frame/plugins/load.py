@@ -130,7 +130,7 @@ def load_plugins(named: Sequence[PluginRef] = (), *, trust: bool = False) -> Plu
         else:
             plugins.add(offer)
     if os.environ.get(STRICT_VARIABLE, "0") not in ("", "0"):
-        refuse(Problem(str(error)) for error in plugins.errors)
+        refuse(Problem(str(error), code="plugin-failed") for error in plugins.errors)
     problems: list[Problem] = []
     for ref in named:
         if ref.name in disabled:
@@ -158,11 +158,11 @@ def _add_named(ref: PluginRef, manager: pluggy.PluginManager, plugins: Plugins, 
         missing = isinstance(error, ModuleNotFoundError) and error.name == ref.name.partition(".")[0]
         cause = "there is no such module; install it, or name a file: ./my_plugin.py" if missing else None
         message = f"plugin '{ref.name}' failed to load: {cause or _cause(error, ref.file)}"
-        raise UserError(Problem(message, "plugins", ref.place)) from error
+        raise UserError(Problem(message, "plugins", ref.place, code="plugin-failed")) from error
     try:
         plugins.add(offer)
     except UserError as clash:
-        raise UserError(Problem(str(clash), "plugins", ref.place)) from clash
+        raise UserError(Problem(str(clash), "plugins", ref.place, code="plugin-failed")) from clash
     return ref
 
 
@@ -172,7 +172,7 @@ def _read(ref: PluginRef, *, trust: bool) -> Iterator[PluginFile]:
     def check(file: PluginFile | None) -> None:
         found = (file.path, file.digest) if file else None
         if ref.run and not trust and (why := refusal(ref.run, ref.name, found)):
-            raise UserError(Problem(why, "plugins", ref.place))
+            raise UserError(Problem(why, "plugins", ref.place, code="untrusted-plugin"))
 
     if not ref.file:
         check(None)
@@ -212,13 +212,13 @@ def find_recipe(recipes: Mapping[str, Path], name: str, base: Path = Path()) -> 
     try:
         is_file, is_folder = path.is_file(), path.is_dir()
     except OSError as error:  # a name that is too long, or a folder that may not be looked into
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+        raise UserError(f"{path} cannot be read: {error.strerror}", "cannot-read") from error
     if is_file:
         return path
     if name in recipes:
         return recipes[name]
     if is_folder:
-        raise UserError(f"{path} is a folder; name a recipe in it")
+        raise UserError(f"{path} is a folder; name a recipe in it", "no-such-recipe")
     with_ending = next((end for end in (".yaml", ".yml") if Path(f"{path}{end}").is_file()), None)
     hint = f"; did you mean '{name}{with_ending}'?" if with_ending else suggest(Path(name).stem, recipes)
-    raise UserError(f"there is no recipe {path}{hint}")
+    raise UserError(f"there is no recipe {path}{hint}", "no-such-recipe")

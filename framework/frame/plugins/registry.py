@@ -33,7 +33,7 @@ def clash(what: str, one: tuple[str, str], other: tuple[str, str]) -> UserError:
     if second.endswith(".py"):
         advice = f"rename yours in {second}"
     both = f"'{plugin}' of {origin} and '{second}' of {second_origin}"
-    return UserError(f"two plugins offer the {what}: {both}; {advice}")
+    return UserError(f"two plugins offer the {what}: {both}; {advice}", "plugin-failed")
 
 
 @dataclass

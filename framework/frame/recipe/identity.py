@@ -37,13 +37,19 @@ def check_same_run(saved: Mapping[str, Any], recipe: Recipe, source: Source, dat
     before = _without_secrets({tuple(key): value for key, value in json.loads(saved["recipe"])})
     now = _without_secrets(_bound(recipe))
     problems = [
-        source.problem(key, f"was {_shown(before, key)} and is now {_shown(now, key)}; a resumed run keeps it")
+        source.problem(
+            key,
+            f"was {_shown(before, key)} and is now {_shown(now, key)}; a resumed run keeps it",
+            code="not-the-same-run",
+        )
         for key in {**before, **now}
         if key not in before or key not in now or before[key] != now[key]
     ]
     if saved["data"] != data.checksum:
         message = f"the data is not what the run began with: its checksum was {saved['data'] or 'not known'}"
-        problems.append(Problem(f"{message} and is now {data.checksum or 'not known'}", "data"))
+        problems.append(
+            Problem(f"{message} and is now {data.checksum or 'not known'}", "data", code="not-the-same-run")
+        )
     refuse(problems)
 
 

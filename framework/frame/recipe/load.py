@@ -13,7 +13,7 @@ from typing import Any
 from ..api.components import BatchTransform, LearningRate, SampleTransform
 from ..api.kinds import Section
 from ..api.ranking import mode_of
-from ..errors import Place, Problem, UserError, suggest
+from ..errors import Code, Place, Problem, UserError, suggest
 from ..nested import Key
 from ..plugins.load import DISABLE_VARIABLE, PluginRef, Plugins, find_recipe, load_plugins
 from ..plugins.registry import Registry
@@ -51,7 +51,10 @@ def load_recipe(name: str, overrides: Sequence[str] = (), *, trust: bool = False
     source, plugins = read_recipe(name, overrides, trust=trust)
     recipe, warnings = resolve(source, plugins)
     message = f"turned off by {DISABLE_VARIABLE}, and no part of the run"
-    off = [Problem(f"'{ref.name}' is {message}", "plugins", ref.place, "warning") for ref in plugins.left_out]
+    off = [
+        Problem(f"'{ref.name}' is {message}", "plugins", ref.place, "warning", "plugin-failed")
+        for ref in plugins.left_out
+    ]
     return Loaded(recipe, plugins, source, source.warnings + off + warnings)
 
 
@@ -161,7 +164,8 @@ class _Check:
             message = "is auto, and the recipe has no lr_finder: add one (lr_range_test) or give a number"
             found += [Problem(message, name) for name in component.auto_fields()]
         for one in found:  # its key starts from the section
-            self.problems.append(self.source.problem((*key, *undotted(one.key)), one.message, one.level))
+            code: Code = "bad-value" if one.code == "user-error" else one.code
+            self.problems.append(self.source.problem((*key, *undotted(one.key)), one.message, one.level, code))
         return Named(use, component) if component else None
 
     def data(self, node: Any) -> DataSettings | None:
@@ -238,7 +242,8 @@ class _Check:
             kinds = [other.one for other in self.plugins.registries if use in other]
             known = f": it is {kinds[0]}{suggest('', registry)}" if kinds else suggest(use, registry)
             message = f"unknown {registry.kind} '{use}'{known}{missing}"
-        return self.source.problem((*key, "use"), message)
+        code: Code = "missing-key" if use is None else "unknown-component" if isinstance(use, str) else "bad-value"
+        return self.source.problem((*key, "use"), message, code=code)
 
 
 def _homes(values: Mapping[str, Any], plugins: Plugins) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import Level, Place, Problem, UserError, refuse, shown
+from ..errors import Code, Level, Place, Problem, UserError, refuse, shown
 from ..nested import Key
 from ..plugins.trust import run_around
 from .interpolation import DeadEnds, Defaults, interpolate
@@ -47,15 +47,16 @@ class Source:
                 return self.places[key[:end]]
         return Place(shown(self.path))
 
-    def problem(self, key: Key, message: str, level: Level = "error") -> Problem:
-        return Problem(message, dotted(key), self.place(key), level)
+    def problem(self, key: Key, message: str, level: Level = "error", code: Code = "bad-value") -> Problem:
+        return Problem(message, dotted(key), self.place(key), level, code)
 
     def resolve_interpolations(self, defaults: Defaults | None = None) -> None:
         """Put what each `${...}` leads to in its place. Raises UserError that says of every dead end where it leads."""
         try:
             self.values, self.reached = interpolate(self.values, defaults)
         except DeadEnds as error:
-            raise UserError([self.problem(key, message) for key, message in error.messages.items()]) from error
+            found = error.messages.items()
+            raise UserError([self.problem(key, text, code="bad-interpolation") for key, text in found]) from error
 
     def forget(self, key: Key) -> None:
         """Drop the places of `key` and of all below it, because it is replaced."""
@@ -87,7 +88,7 @@ def read_source(path: Path, overrides: Sequence[str], own_keys: OwnKeys, find: C
         try:
             changes.append(_parse(text))
         except ValueError as error:
-            problems.append(Problem(str(error), place=COMMAND_LINE))
+            problems.append(Problem(str(error), place=COMMAND_LINE, code="bad-override"))
     _apply(source, changes, own_keys, problems)
     return source
 
@@ -120,15 +121,19 @@ def load_chain(
 def _parent(source: Source, named: Any, find: Callable[[str, Path], Path]) -> Path:
     """Return the file that a recipe extends. Its name may hold environment variables."""
     if not isinstance(named, str):
-        raise UserError(source.problem(("extends",), f"must be a file name, got {quoted(named)}"))
+        raise UserError(_bad_extends(source, f"must be a file name, got {quoted(named)}"))
     try:
         values, _ = interpolate({"extends": named})
         return find(str(values["extends"]), source.path.parent)
     except DeadEnds as error:
         message = error.messages[("extends",)] if "oc.env" in named else ONLY_VARIABLES
-        raise UserError(source.problem(("extends",), message)) from error
+        raise UserError(_bad_extends(source, message)) from error
     except UserError as error:
-        raise UserError(source.problem(("extends",), str(error))) from error
+        raise UserError(source.problem(("extends",), str(error), code=error.code)) from error
+
+
+def _bad_extends(source: Source, message: str) -> Problem:
+    return source.problem(("extends",), message, code="bad-extends")
 
 
 def _longer(chain: tuple[Path, ...], file: Path, source: Source) -> tuple[Path, ...]:
@@ -136,9 +141,9 @@ def _longer(chain: tuple[Path, ...], file: Path, source: Source) -> tuple[Path, 
     chain = (*chain, source.path.resolve())
     if file.resolve() in chain:
         circle = " -> ".join(shown(p) for p in (*chain[chain.index(file.resolve()) :], file))
-        raise UserError(source.problem(("extends",), f"recipes extend each other in a circle: {circle}"))
+        raise UserError(_bad_extends(source, f"recipes extend each other in a circle: {circle}"))
     if len(chain) > MAX_CHAIN:
-        raise UserError(source.problem(("extends",), f"more than {MAX_CHAIN} recipes extend each other"))
+        raise UserError(_bad_extends(source, f"more than {MAX_CHAIN} recipes extend each other"))
     return chain
 
 
@@ -154,14 +159,17 @@ def _take_changes(source: Source) -> tuple[list[Change], list[Problem]]:
         try:
             key = _key(name)
         except ValueError as error:
-            problems.append(Problem(str(error), place=at))
+            problems.append(Problem(str(error), place=at, code="bad-override"))
             continue
+        wrong = ""
         if not key:
-            problems.append(Problem("is no key with dots, such as train.epochs", name, at))
+            wrong = "is no key with dots, such as train.epochs"
         elif key[0] in OF_A_FILE:
-            problems.append(Problem(f"{key[0]} is given as a whole, in each file for itself", name, at))
+            wrong = f"{key[0]} is given as a whole, in each file for itself"
         elif first := source.places.get(key):
-            problems.append(Problem(f"is given twice, first in line {first.line}", name, at))
+            wrong = f"is given twice, first in line {first.line}"
+        if wrong:
+            problems.append(Problem(wrong, name, at, code="bad-override"))
         else:
             changes.append(Change(key, value, places[name]))
     return changes, problems
@@ -230,7 +238,7 @@ def _apply(source: Source, changes: Sequence[Change], own_keys: OwnKeys, problem
         try:
             _assign(source, change, own_keys)
         except ValueError as error:
-            problems.append(Problem(str(error), dotted(change.key), change.places[()]))
+            problems.append(Problem(str(error), dotted(change.key), change.places[()], code="bad-override"))
     refuse(problems)
 
 
@@ -268,7 +276,7 @@ def _assign(source: Source, change: Change, own_keys: OwnKeys) -> None:
     dropped = _drop_old_settings(source, node, key[:-1], value, own_keys) if key[-1] == "use" else []
     if dropped and place == COMMAND_LINE:
         message = f"'{node['use']}' became '{value}', so {', '.join(dropped)} went with it"
-        source.warnings.append(Problem(message, dotted(key), COMMAND_LINE, "warning"))
+        source.warnings.append(Problem(message, dotted(key), COMMAND_LINE, "warning", "bad-value"))
     source.forget(key)
     source.places |= {(*key, *at): where for at, where in change.places.items()}
     node[key[-1]] = value

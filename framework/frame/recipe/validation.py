@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 
 from ..api.components import parts
-from ..errors import Problem, nearest, suggest
+from ..errors import Code, Problem, nearest, suggest
 from ..nested import Key
 from .source import Source
 from .yaml_text import quoted
@@ -62,13 +62,18 @@ def validate(
         deepest = [at for at in found if not any(other[: len(at)] == at != other for other in found)]
         names = {at: [*_fields(model, at[:-1]), *(siblings if len(at) == 1 else ())] for at in deepest}
         return None, [
-            source.problem(key + at, _unknown(key + at, names[at], elsewhere, source))
+            source.problem(key + at, _unknown(key + at, names[at], elsewhere, source), code="unknown-key")
             if found[at][0]["type"] == "extra_forbidden"
-            else source.problem(key + at, _message(at, found[at], model))
+            else source.problem(key + at, _message(at, found[at], model), code=_code(found[at][0]))
             for at in deepest
         ]
     except ValueError as error:  # a plugin's validator that raises something else
         return None, [source.problem(key, str(error))]
+
+
+def _code(detail: Mapping[str, Any]) -> Code:
+    missing = detail["type"] == "missing" and isinstance(detail["loc"][-1], str)
+    return "missing-key" if missing else "bad-value"
 
 
 def _written(detail: Mapping[str, Any], values: Any) -> Key:

@@ -89,16 +89,17 @@ def read_yaml(path: Path, holds: str = RECIPE) -> YamlFile:
         composer = _Composer(text)
         node = composer.get_single_node()
         if node is None:
-            raise UserError(Problem(f"is empty; {holds}", place=Place(name)))
+            raise UserError(Problem(f"is empty; {holds}", place=Place(name), code="bad-yaml"))
         if not isinstance(node, yaml.MappingNode):
-            raise UserError(Problem("must be a mapping of settings (key: value)", place=Place(name, _line(node))))
+            message = "must be a mapping of settings (key: value)"
+            raise UserError(Problem(message, place=Place(name, _line(node)), code="bad-yaml"))
         values = _values(text, node, name)  # bounds what aliases add up to, and so comes before `_places`
         node.value = [(key, value) for key, value in node.value if not key.value.startswith(ANCHORS)]
         values = {key: value for key, value in values.items() if not key.startswith(ANCHORS)}
         return YamlFile(values, dict(_places(node, name)), frozenset(composer.anchored), text)
     except NOT_YAML as error:
         message, line = mistake(error, text)
-        raise UserError(Problem(message, place=Place(name, line))) from error
+        raise UserError(Problem(message, place=Place(name, line), code="bad-yaml")) from error
 
 
 def _values(text: str, node: yaml.Node, name: str) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _values(text: str, node: yaml.Node, name: str) -> dict[str, Any]:
     except GrammarParseError as error:
         written = {_full(key): (key, place) for key, place in _places(node, name)}
         key, place = written.get(str(error.full_key), ((), Place(name)))
-        raise UserError(Problem(not_interpolated(error), dotted(key), place)) from error
+        raise UserError(Problem(not_interpolated(error), dotted(key), place, code="bad-interpolation")) from error
 
 
 def read_value(text: str) -> Any:
@@ -143,13 +144,15 @@ def _read_text(path: Path, name: str) -> str:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UserError(Problem(f"cannot be read: {error.strerror}", place=Place(name))) from error
+        raise UserError(Problem(f"cannot be read: {error.strerror}", place=Place(name), code="cannot-read")) from error
     if len(raw) > MAX_BYTES:
-        raise UserError(Problem(f"is larger than {MAX_BYTES:,} bytes: no recipe", place=Place(name)))
+        message = f"is larger than {MAX_BYTES:,} bytes: no recipe"
+        raise UserError(Problem(message, place=Place(name), code="bad-yaml"))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(Problem("is not a text file; save it as UTF-8", place=Place(name))) from error
+        message = "is not a text file; save it as UTF-8"
+        raise UserError(Problem(message, place=Place(name), code="bad-yaml")) from error
 
 
 def places(text: str) -> dict[Key, Place]:

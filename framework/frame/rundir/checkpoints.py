@@ -67,7 +67,8 @@ def load_last(run: RunDir) -> tuple[dict[str, Any] | None, list[str]]:
                 bad.replace(bad.with_name(f"{bad.name}.damaged"))
             return state, [f"{fault}; it was set aside as {path.name}.damaged" for path, fault in faults.items()]
     if faults:
-        raise RunFailed("; ".join([*faults.values(), f"no other is there; begin anew with: frame run {run.recipe}"]))
+        advice = f"no other is there; begin anew with: frame run {run.recipe}"
+        raise RunFailed("; ".join([*faults.values(), advice]), "damaged-checkpoint")
     return None, []
 
 
@@ -77,7 +78,8 @@ def load_best(run: RunDir) -> dict[str, Any]:
     try:
         return _read(path)
     except BadCheckpoint as fault:
-        raise RunFailed(f"{path} {fault}; set checkpoint.keep=last to do without it") from fault
+        message = f"{path} {fault}; set checkpoint.keep=last to do without it"
+        raise RunFailed(message, "damaged-checkpoint") from fault
 
 
 def _encode(state: dict[str, Any]) -> tuple[bytes, str]:

@@ -62,7 +62,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        raise UserError(f"{path} cannot be written: {error.strerror}", "cannot-write") from error
 
 
 def open_to_append(path: Path) -> IO[bytes]:

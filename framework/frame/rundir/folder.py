@@ -82,9 +82,11 @@ class RunDir:
         logged = (self.lock, self.log, self.metrics, self.timing)
         kept = (self.weights, self.predictions, self.report, *self.checkpoints.glob("*.pt*"))
         if wrong := next((path for path in (*described, *logged, *kept) if path.is_dir()), None):
-            raise UserError(f"{wrong}: a folder is in a file's place, and nothing was touched; remove it")
+            text = f"{wrong}: a folder is in a file's place, and nothing was touched; remove it"
+            raise UserError(text, "unsafe-file")
         if wrong := next((path for path in (self.checkpoints, self.analysis, self.exports) if path.is_file()), None):
-            raise UserError(f"{wrong}: a file is in a folder's place, and nothing was touched; remove it")
+            text = f"{wrong}: a file is in a folder's place, and nothing was touched; remove it"
+            raise UserError(text, "unsafe-file")
         return self
 
     def state(self) -> str:
@@ -115,7 +117,7 @@ def existing_run(path: Path) -> RunDir:
     real = path.resolve()  # its name is the run's id, whatever a link to it is called
     run = RunDir(path if path.name == real.name else real)
     if not os.path.lexists(run.record):
-        raise UserError(f"{path} is no run: it has no run.json; runs lie under runs/NAME/")
+        raise UserError(f"{path} is no run: it has no run.json; runs lie under runs/NAME/", "no-such-run")
     return run
 
 

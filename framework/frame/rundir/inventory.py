@@ -112,16 +112,16 @@ def take(paths: Sequence[Path], stack: ExitStack) -> list[RunDir]:
 def _removable(path: Path) -> RunDir:
     """Return a run's folder. Raises UserError for a link, for what is no run, and for what holds other runs."""
     if path.is_symlink():
-        raise UserError(f"{path} is a link; name the folder itself: {path.resolve()}")
+        raise UserError(f"{path} is a link; name the folder itself: {path.resolve()}", "unsafe-file")
     run = existing_run(path)  # with links in it, it can be removed too
     try:
         run.read_record()
     except UserError as error:  # a damaged run can be removed, any folder with some run.json cannot
         if not (run.checkpoints.is_dir() and run.analysis.is_dir()):
-            raise UserError(f"{path} does not look like a run, and is left as it is: {error}") from error
+            raise UserError(f"{path} does not look like a run, and is left as it is: {error}", "no-such-run") from error
     folders = [child for child in path.iterdir() if child.is_dir() and not child.is_symlink()]
     if inner := next((found for child in folders for found in find_runs(child)), None):
-        raise UserError(f"{path} holds another run, {inner.path}, and is left as it is")
+        raise UserError(f"{path} holds another run, {inner.path}, and is left as it is", "no-such-run")
     return run
 
 
@@ -130,4 +130,4 @@ def remove(run: RunDir) -> None:
     try:
         shutil.rmtree(run.path)
     except OSError as error:
-        raise UserError(f"{error.filename or run.path} cannot be removed: {error.strerror}") from error
+        raise UserError(f"{error.filename or run.path} cannot be removed: {error.strerror}", "cannot-write") from error

@@ -44,7 +44,7 @@ def _without_nan(_: Key, value: Any) -> Any:
 def damaged(path: Path, reason: object) -> UserError:
     """Return the error for a run's file that cannot be used. reason: in words, or what a library said of it."""
     text = str(reason).strip().partition("\n")[0] or type(reason).__name__
-    return UserError(Problem(f"{path}: damaged: {text if text.isprintable() else ascii(text)}"))
+    return UserError(Problem(f"{path}: damaged: {text if text.isprintable() else ascii(text)}", code="damaged-file"))
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -57,7 +57,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     except NotPlain as error:
         raise damaged(path, error.strerror) from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UserError(f"{path}: cannot be read: {error.strerror}", "cannot-read") from error
 
 
 def small_enough(path: Path) -> Path:

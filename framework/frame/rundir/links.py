@@ -30,12 +30,13 @@ def refuse_links(folder: Path) -> None:
             if S_ISLNK(mode) and not _is_of_wandb(path, folder / WANDB):
                 raise UserError(
                     f"{path} is a link, to {path.readlink()}: none in a run's folder is followed, and nothing was "
-                    "touched; put what it leads to in its place if you trust it, or remove it"
+                    "touched; put what it leads to in its place if you trust it, or remove it",
+                    "unsafe-file",
                 )
             if not (S_ISREG(mode) or S_ISDIR(mode) or S_ISLNK(mode)):
-                raise UserError(f"{path}: {NO_FILE[errno.ENXIO]}, and nothing was touched; remove it")
+                raise UserError(f"{path}: {NO_FILE[errno.ENXIO]}, and nothing was touched; remove it", "unsafe-file")
     except OSError as error:
-        raise UserError(f"{error.filename} cannot be looked at: {error.strerror}") from error
+        raise UserError(f"{error.filename} cannot be looked at: {error.strerror}", "cannot-read") from error
 
 
 def _below(folder: Path) -> Iterator[tuple[Path, int]]:

@@ -33,7 +33,7 @@ def hold(path: Path) -> Iterator[None]:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             text = f"{path.parent} is in use by process {_holder(file)}; it can go on when that ends"
-            raise UserError(text) from error
+            raise UserError(text, "run-in-use") from error
         yield
 
 

@@ -72,15 +72,16 @@ def _make(place: NewRun, name: str, stack: ExitStack) -> Path:
         except FileExistsError:
             if not draft.exists():
                 text = f"the runs' folder {out} cannot be made: a file is in its place; choose --out"
-                raise UserError(text) from None
+                raise UserError(text, "cannot-write") from None
             _remove_leftovers(draft.parent)
             continue
         except OSError as error:
-            raise UserError(f"the run's folder {final} cannot be made: {error.strerror}; choose --out") from error
+            text = f"the run's folder {final} cannot be made: {error.strerror}; choose --out"
+            raise UserError(text, "cannot-write") from error
         if os.path.lexists(final):  # asked behind the mkdir: whoever makes a run of this name made that folder first
             draft.rmdir()
             if path:
-                raise UserError(f"{path} is there already; a run begins in a folder of its own")
+                raise UserError(f"{path} is there already; a run begins in a folder of its own", "already-exists")
             continue
         with suppress(UserError):  # another start takes it for a leftover, just now
             stack.enter_context(RunDir(draft).locked())

@@ -67,7 +67,8 @@ def load_weights(folder: RunDir, model: nn.Module) -> None:
 
     if not folder.weights.is_file():
         state = folder.read_record()["state"]
-        raise UserError(f"{folder.path} is {state} and has no model yet; frame resume {folder.path} goes on")
+        message = f"{folder.path} is {state} and has no model yet; frame resume {folder.path} goes on"
+        raise UserError(message, "wrong-state")
     try:
         model.load_state_dict(load_file(small_enough(folder.weights)))
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:

@@ -78,7 +78,7 @@ def _analyze(folder: RunDir, run: Run, chosen: Collection[str], console: Console
     load_weights(folder, parts.model)
     view = analysis_run(parts.model, parts, folder, run.predictions())
     told = Trackers(console.warn).log_result  # none: they were told of the run when it was one
-    failed = analyze(recipe.analyzers, view, folder.analysis, console.warn, told, chosen)
+    failed = analyze(recipe.analyzers, view, folder.analysis, console, told, chosen)
     console.say(f"analyzed  {len(chosen) - failed} of {len(chosen)} analyzers in {duration(time.monotonic() - since)}")
     return failed
 
@@ -87,5 +87,6 @@ def _refuse_other_data(info: DataInfo, data: DataSplits) -> None:
     if data.checksum != info.checksum:
         raise UserError(
             "data: is not what it was when the run was made: its checksum is another; name the folder that has the "
-            "run's data, data.root=FOLDER, or measure the model on this with frame evaluate"
+            "run's data, data.root=FOLDER, or measure the model on this with frame evaluate",
+            "not-the-same-run",
         )

@@ -9,6 +9,7 @@ from ..analysis.after_training import history
 from ..compute.distributed import synchronized
 from ..compute.relaunch import launch_name
 from ..console import Console, duration
+from ..console.events import Images, LRFound, RunBegin
 from ..errors import RunFailed
 from ..recipe.load import Loaded
 from ..recipe.saved import keep_plugins, provenance, save_recipe
@@ -69,6 +70,7 @@ def make_visible(draft: RunDir, loaded: Loaded, parts: Parts, console: Console, 
 def settle(beginning: Beginning, loaded: Loaded, parts: Parts, console: Console) -> Beginning:
     """Note where a new run is made and find its learning rate; of one that goes on, say what is not as it was."""
     folder = beginning.folder
+    console.tell(_begin_event(beginning, parts))
     environment = describe_environment(parts.backend, loaded.plugins, parts.data.checksum)
     if beginning.state is None:
         describe(parts, console)
@@ -80,12 +82,32 @@ def settle(beginning: Beginning, loaded: Loaded, parts: Parts, console: Console)
     return beginning
 
 
+def _begin_event(beginning: Beginning, parts: Parts) -> RunBegin:
+    recipe, data, state = parts.recipe, parts.data, beginning.state
+    counts = Images(train=len(data.train), validation=len(data.validation or ()), test=len(data.test))
+    return RunBegin(
+        event="run_begin",
+        run=str(beginning.folder.path),
+        name=recipe.name,
+        group=beginning.group,
+        seed=recipe.seed,
+        resumed=beginning.resumed,
+        epoch=state["epoch"] if state else 0,
+        epochs=recipe.train.epochs,
+        steps=parts.steps.total,
+        device=parts.backend.describe(),
+        parameters=parts.parameters,
+        images=counts,
+    )
+
+
 def _find_lr(parts: Parts, folder: RunDir, console: Console) -> float | None:
     """Run the LR finder, if there is one, and return what it found; the recipe is saved with it."""
     finding = find_lr(parts, console)
     if finding is None:
         return None
     save_finding(folder, finding)
+    console.tell(LRFound(event="lr_found", lr=finding.suggestion, rule=finding.rule))
     console.say(f"lr finder {finding.suggestion:.3g} ({finding.rule})")
     save_recipe(folder, parts.recipe.with_lr(finding.suggestion))
     return finding.suggestion
@@ -112,7 +134,8 @@ def restore_run(state: dict[str, Any], job: Job, events: RunEvents, console: Con
         events.restore(state)
         restore(job, state)
     except Exception as error:  # a checkpoint may hold anything
-        raise RunFailed(f"the checkpoint does not fit the run: {type(error).__name__}: {error}") from error
+        text = f"the checkpoint does not fit the run: {type(error).__name__}: {error}"
+        raise RunFailed(text, "damaged-checkpoint") from error
     world = job.backend.world
     console.say(f"resuming {job.run.folder} at epoch {job.run.epoch}, step {job.run.step}")
     if (before := len(state["rng"])) != world.size and world.first:

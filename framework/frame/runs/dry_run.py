@@ -13,6 +13,7 @@ from ..api.data import DataSplits, Split, take
 from ..api.layers import layer_table, layers_of
 from ..compute.randomness import epoch_order, seed_everything
 from ..console import Console
+from ..console.events import DryRunEnd
 from ..errors import RunFailed
 from ..recipe.load import Loaded
 from ..recipe.recipe import Recipe
@@ -45,7 +46,10 @@ def dry_run(loaded: Loaded, console: Console) -> None:
         short = replace(loaded, recipe=_short(recipe))
         outcome = start(short, NewRun(Path(folder), passing=True), quiet, data=_one_batch(data, recipe))
     if outcome.failed_analyzers:
-        raise RunFailed(f"{outcome.failed_analyzers} of {len(recipe.analyzers)} analyzers failed on one batch")
+        text = f"{outcome.failed_analyzers} of {len(recipe.analyzers)} analyzers failed on one batch"
+        raise RunFailed(text, "analyzers-failed")
+    told = DryRunEnd(event="dry_run_end", parameters=parts.parameters, analyzers=len(recipe.analyzers))
+    console.tell(told)
     console.say(f"dry run: one batch went through training, evaluation and {len(recipe.analyzers)} analyzers")
 
 

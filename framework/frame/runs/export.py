@@ -125,7 +125,8 @@ def _onnx(network: Network, text: str) -> tuple[bytes, Ask]:
         import onnxruntime
         import onnxscript  # noqa: F401 - torch writes ONNX by it
     except ModuleNotFoundError as error:
-        raise UserError(f"to export to ONNX, {error.name} is missing: pip install 'frame-train[export]'") from error
+        text = f"to export to ONNX, {error.name} is missing: pip install 'frame-train[export]'"
+        raise UserError(text, "missing-package") from error
     program = torch.onnx.export(
         _program(network), input_names=["images"], output_names=["logits"], dynamo=True, verbose=False
     )

@@ -8,12 +8,14 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from typing import Any
 
 from ..analysis.after_training import explain_so_far
 from ..compute.distributed import GONE, peer_lost
 from ..compute.interrupts import Interrupted, StopRequest
 from ..console import Console
-from ..errors import ComponentFailed, FrameError, RunFailed, lines_to
+from ..console.events import RunEnd
+from ..errors import ComponentFailed, FrameError, RunFailed, UserError, code_of, lines_to
 from ..recipe.recipe import Recipe
 from ..report import write_report
 from ..rundir.files import write_text
@@ -45,19 +47,20 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
         state = "finished"
     except (Interrupted, KeyboardInterrupt):
         if error := world.failure():
-            raise RunFailed(error) from None
+            raise RunFailed(error, "process-lost") from None
         state = "interrupted"
         how = "" if folder.passing else f"; continue with: frame resume {folder.path}"
         raise Interrupted(f"interrupted{how}") from None
     except NotFinite as problem:
         error = f"{problem}. {ADVICE}"
-        raise RunFailed(error) from problem
+        raise RunFailed(error, problem.code) from problem
     except Exception as problem:
-        error = explained(problem, recipe, folder.path, lasting=not folder.passing) or ""
+        fault = explained(problem, recipe, folder.path, lasting=not folder.passing)
         if peer_lost(problem):
-            error = world.failure() or GONE
-        if error:
-            raise RunFailed(error) from problem
+            fault = RunFailed(world.failure() or GONE, "process-lost")
+        if fault:
+            error = str(fault)
+            raise fault from problem
         if isinstance(problem, FrameError) and not (isinstance(problem, ComponentFailed) and problem.__cause__):
             error = str(problem)
             raise
@@ -65,7 +68,7 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
         with suppress(OSError):
             write_text(folder.path / "error.txt", printable(traceback.format_exc()))
         kept = "" if folder.passing else f". The traceback is in {folder.path / 'error.txt'}"
-        raise RunFailed(f"{error}{kept}") from problem
+        raise RunFailed(f"{error}{kept}", code_of(problem)) from problem
     finally:
         seconds = round(before + time.monotonic() - started, 1)
         with suppress(OSError):
@@ -77,6 +80,29 @@ def supervised(folder: RunDir, parts: Parts, trackers: Trackers, console: Consol
             folder.update_record(state=state)
         if folder.report.is_file():
             console.say(f"report    {folder.report}")
+        _tell_end(folder, state, error, console)
+
+
+def _tell_end(folder: RunDir, state: State, error: str, console: Console) -> None:
+    """Tell programs how the run ended, and where what it leaves lies."""
+    record: dict[str, Any] = {}
+    with suppress(UserError, OSError):
+        record = folder.read_record()
+    console.tell(
+        RunEnd(
+            event="run_end",
+            run=str(folder.path),
+            state=state,
+            test_accuracy=record.get("test_accuracy"),
+            best=record.get("best"),
+            kept=record.get("kept"),
+            failed_analyzers=record.get("failed_analyzers"),
+            seconds=record.get("seconds"),
+            report=str(folder.report) if folder.report.is_file() else None,
+            weights=str(folder.weights) if folder.weights.is_file() else None,
+            error=error or None,
+        )
+    )
 
 
 @contextmanager
@@ -91,7 +117,7 @@ def beside_the_first(parts: Parts) -> Iterator[StopRequest]:
     except Exception as problem:
         if peer_lost(problem) or isinstance(problem, NotFinite):
             raise Interrupted from problem  # the first process says why
-        reason = explained(problem, parts.recipe)
+        reason = str(explained(problem, parts.recipe) or "")
         if not reason and isinstance(problem, FrameError):
             reason = str(problem)  # it names the place itself
         elif not reason:

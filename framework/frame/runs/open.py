@@ -59,7 +59,8 @@ class Run:
             import pandas
         except ModuleNotFoundError as error:
             raise UserError(
-                "the metrics become a DataFrame by pandas, which is not installed: pip install 'frame-train[notebook]'"
+                "the metrics become a DataFrame by pandas, which is not installed: pip install 'frame-train[notebook]'",
+                "missing-package",
             ) from error
         return pandas.DataFrame(read_lines(self.folder.metrics))
 
@@ -101,7 +102,7 @@ def open_changed(path: Path, overrides: Sequence[str] = (), *, trust: bool = Fal
     """Open a run's folder as if its recipe had other values: `key=value` each."""
     folder = open_run(path)
     if not folder.recipe.is_file():
-        raise UserError(f"{path} stopped before anything was saved; there is nothing to look at")
+        raise UserError(f"{path} stopped before anything was saved; there is nothing to look at", "wrong-state")
     return Run(folder.path, load_recipe(str(folder.recipe), overrides, trust=trust))
 
 
@@ -109,7 +110,7 @@ def refuse_others(overrides: Sequence[str], *allowed: str) -> None:
     """Raise UserError for overrides whose keys do not begin as one of the allowed ones."""
     message = f"cannot be changed any more: the run has been made; only {', '.join(allowed)} can"
     keys = [text.partition("=")[0] for text in overrides if not text.startswith(allowed)]
-    refuse(Problem(message, key, COMMAND_LINE) for key in keys)
+    refuse(Problem(message, key, COMMAND_LINE, code="bad-override") for key in keys)
 
 
 def run(

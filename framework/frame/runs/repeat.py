@@ -8,6 +8,7 @@ from statistics import mean, stdev
 
 from ..compute.distributed import ALONE, World
 from ..console import Console
+from ..console.events import RepeatEnd
 from ..recipe.load import Loaded
 from ..rundir.new import NewRun, new_path
 from ..training.build import load_data
@@ -26,6 +27,14 @@ def repeat_runs(loaded: Loaded, out: Path, times: int, console: Console, world: 
         outcomes.append(start(replace(loaded, recipe=recipe), place, console, world, data))
     accuracies = [outcome.test_accuracy for outcome in outcomes]
     console.log = None
+    told = RepeatEnd(
+        event="repeat_end",
+        runs=[str(outcome.folder) for outcome in outcomes],
+        test_accuracies=accuracies,
+        mean=mean(accuracies),
+        std=stdev(accuracies),
+    )
+    console.tell(told)
     spread = f"{mean(accuracies):.2%} ± {stdev(accuracies):.2%}"
     console.say(f"test accuracy of {times} runs: {spread} (mean, standard deviation)")
     return outcomes

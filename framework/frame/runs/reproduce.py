@@ -29,9 +29,8 @@ def reproduce(path: Path, out: Path, console: Console, *, trust: bool = False) -
     """
     first = open_run(path)
     if (state := first.read_record()["state"]) != "finished":
-        raise UserError(
-            f"{path} is {state}, not finished: there is nothing to compare with; frame resume {path} goes on"
-        )
+        text = f"{path} is {state}, not finished: there is nothing to compare with; frame resume {path} goes on"
+        raise UserError(text, "wrong-state")
     loaded = load_recipe(str(first.recipe), trust=trust)
     recipe = loaded.recipe.without("trackers", "analyzers")
     second = RunDir(start(replace(loaded, recipe=recipe), NewRun(out), console).folder)

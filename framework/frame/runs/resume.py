@@ -30,9 +30,9 @@ def resume(path: Path, console: Console, overrides: Sequence[str] = (), *, trust
     folder = open_run(path)
     record = folder.read_record()
     if record["state"] == "finished":
-        raise UserError(f"{path} is finished; there is nothing to resume")
+        raise UserError(f"{path} is finished; there is nothing to resume", "wrong-state")
     if not folder.recipe.is_file():
-        raise UserError(f"{path} stopped before anything was saved; start it again with frame run")
+        raise UserError(f"{path} stopped before anything was saved; start it again with frame run", "wrong-state")
     with ExitStack() as stack:
         if place().first:
             stack.enter_context(folder.locked())

@@ -100,7 +100,7 @@ def after_training(job: Job, parts: Parts, events: RunEvents, session: Session) 
     predictions = predict_test(job.run, parts, folder)
     since = time.monotonic()
     view = analysis_run(job.run.eval_model, parts, folder, predictions)
-    failed = analyze(recipe.analyzers, view, folder.analysis, console.warn, session.trackers.log_result)
+    failed = analyze(recipe.analyzers, view, folder.analysis, console, session.trackers.log_result)
     folder.update_record(
         kept=kept, test_accuracy=predictions.accuracy, failed_analyzers=failed, training_seconds=round(trained, 1)
     )

@@ -110,7 +110,8 @@ class SweepDir:
         for trial in self.trials:
             while trial.state == "running" and trial.run and RunDir(Path(trial.run)).is_locked():
                 if time.monotonic() > until:
-                    raise UserError(f"trial {trial.number} still runs, in {trial.run}; call again when it has ended")
+                    text = f"trial {trial.number} still runs, in {trial.run}; call again when it has ended"
+                    raise UserError(text, "run-in-use")
                 time.sleep(0.1)
 
     def settle(self) -> None:
@@ -157,7 +158,8 @@ def open_sweep(sweep: Sweep) -> SweepDir:
     if changed := [key for key in now if before.get(key) != now[key]]:
         raise UserError(
             f"{path} holds another sweep of this name, with other {', '.join(changed)}: "
-            "give this one a name of its own (name: in its file), or remove that folder"
+            "give this one a name of its own (name: in its file), or remove that folder",
+            "already-exists",
         )
     folder = SweepDir(path, sweep, record)
     folder.wait_for_runs()

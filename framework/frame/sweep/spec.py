@@ -165,7 +165,8 @@ def _odd_method(settings: SweepSettings, space: Mapping[str, Dimension], source:
         yield source.problem(("concurrency",), f"must be auto or at least 1, got {settings.concurrency}")
     if settings.method != "grid":
         if settings.trials is None:
-            yield source.problem(("trials",), f"is required: how many trials {settings.method} makes")
+            message = f"is required: how many trials {settings.method} makes"
+            yield source.problem(("trials",), message, code="missing-key")
         return
     if settings.trials is not None:
         yield source.problem(("trials",), "a grid has as many trials as it has combinations; leave it out")

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-from rich.text import Text
-
 from ..api.figures import INK, house_style, new_figure, png
 from ..api.results import Picture
 from ..api.text import shorten
 from ..console import Console
+from ..console.events import BestTrial, SweepEnd
+from ..console.tables import fitted, wrapped
 from ..errors import shown
 from ..recipe.load import load_recipe
 from ..recipe.saved import as_yaml
@@ -30,12 +29,14 @@ MANY = 12
 """Up to this many choices, an axis names each."""
 
 
-def summarize(folder: SweepDir, console: Console) -> None:
-    """Print the table; write the picture and best.yaml beside sweep.json."""
+def summarize(folder: SweepDir, console: Console, *, complete: bool) -> None:
+    """Print the table; write the picture and best.yaml beside sweep.json. complete: whether all trials have ended."""
     best = folder.best
-    console.out.print(_table(folder, best))
-    if best is None or best.run is None:
+    _say_table(folder, best, console)
+    told = SweepEnd(event="sweep_end", sweep=str(folder.path), complete=complete, best=None, recipe=None, picture=None)
+    if best is None or best.run is None or best.value is None:
         console.say(f"sweep     {folder.path}: no trial has a result")
+        console.tell(told)
         return
     picture, recipe = folder.path / "parallel.png", folder.path / "best.yaml"
     write_bytes(picture, draw(folder.sweep, folder.trials))
@@ -43,21 +44,38 @@ def summarize(folder: SweepDir, console: Console) -> None:
     console.say(f"best      trial {best.number}: {folder.sweep.metric} {best.value:.4f}  {best.text}")
     console.say(f"recipe    {recipe}  (frame run {recipe})")
     console.say(f"picture   {picture}")
+    point = BestTrial(trial=best.number, value=best.value, point=best.point, run=best.run)
+    console.tell({**told, "best": point, "recipe": str(recipe), "picture": str(picture)})
 
 
-def _table(folder: SweepDir, best: Trial | None) -> Table:
-    """Return the trials, the best ones on top."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("trial", *folder.sweep.space, folder.sweep.metric, "epochs", "state", "run"):
-        table.add_column(title, overflow="fold")
-    for trial in folder.ranked:
-        values = [_short(trial.point.get(key)) for key in folder.sweep.space]
-        value = "" if trial.value is None else f"{trial.value:.4f}"
-        state = f"{trial.state}: {trial.error}" if trial.error else trial.state
-        run = shown(Path(trial.run)) if trial.run else ""
-        cells = [str(trial.number), *values, value, f"{trial.epochs:g}", state, run]
-        table.add_row(*(Text(printable(cell)) for cell in cells), style="bold green" if trial is best else "")
-    return table
+def _say_table(folder: SweepDir, best: Trial | None, console: Console) -> None:
+    """Say the trials, the best ones on top, and below each that failed why."""
+    trials, keys, width = folder.ranked, list(folder.sweep.space), console.width
+    cells = [_cells(folder, trial) for trial in trials]
+    for names in (keys, _last_parts(keys)):  # on a terminal too narrow for the whole keys
+        header = ("trial", *names, folder.sweep.metric, "epochs", "state", "run")
+        head, *rows = fitted(header, cells, width, whole=len(header) - 1)
+        if len(head) == 1:
+            break
+    for line in head:
+        console.say(line, "bold")
+    for trial, lines in zip(trials, rows, strict=True):
+        why = wrapped(trial.error, width) if trial.error else []
+        for line in [*lines, *why]:
+            console.say(line, "bold green" if trial is best else "")
+
+
+def _last_parts(keys: Sequence[str]) -> Sequence[str]:
+    """Return `lr` of `optimizer.lr`, and so on; the whole keys where two end alike."""
+    parts = [key.rpartition(".")[2] for key in keys]
+    return parts if len(set(parts)) == len(parts) else keys
+
+
+def _cells(folder: SweepDir, trial: Trial) -> list[str]:
+    values = [_short(trial.point.get(key)) for key in folder.sweep.space]
+    value = "" if trial.value is None else f"{trial.value:.4f}"
+    run = shown(Path(trial.run)) if trial.run else "–"
+    return [printable(cell) for cell in (str(trial.number), *values, value, f"{trial.epochs:g}", trial.state, run)]
 
 
 def _best_recipe(folder: SweepDir, best: Trial) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..compute.interrupts import StopRequest
 from ..console import Console
+from ..console.events import SweepBegin, TrialBegin, TrialEnd
 from ..errors import UserError
 from ..rundir.folder import RunDir
 from ..rundir.new import new_path
@@ -52,12 +53,16 @@ def require_ray(address: str | None) -> None:
         import optuna  # noqa: F401
         import ray.tune  # noqa: F401
     except ImportError as error:
-        raise UserError(MISSING) from error
+        raise UserError(MISSING, "missing-package") from error
 
 
 def run_sweep(folder: SweepDir, out: Path, address: str | None, console: Console) -> bool:
     """Run all trials that have not ended. Returns False where it was asked to stop before the last."""
-    search, stop = Search(folder), StopRequest()
+    search, stop, sweep = Search(folder), StopRequest(), folder.sweep
+    told = SweepBegin(
+        event="sweep_begin", sweep=str(folder.path), trials=sweep.trials, metric=sweep.metric, mode=sweep.mode
+    )
+    console.tell(told)
     if not search.waiting and len(folder.trials) >= folder.sweep.trials:
         return True
     with stop.listening(), _cluster(address) as storage, stop.patience():
@@ -82,7 +87,7 @@ def _cluster(address: str | None) -> Iterator[str]:
             ray.init(address or "local", **options)
         except (OSError, ValueError) as error:
             where = f"the cluster at {address} cannot be reached" if address else "Ray does not start"
-            raise UserError(f"{where}: {str(error).partition(chr(10))[0]}") from error
+            raise UserError(f"{where}: {str(error).partition(chr(10))[0]}", "unreachable") from error
         try:
             yield folder
         finally:
@@ -121,7 +126,9 @@ class Controller:
         command += ["--group", self.folder.path.resolve().name]
         if run.recipe.is_file():
             command = ["resume", str(run.path)]
-        self.console.say(f"trial {trial.number}/{sweep.trials}  {trial.text}")
+        told = TrialBegin(event="trial_begin", trial=trial.number, point=trial.point, run=trial.run)
+        self.console.tell(told)
+        self.console.say_fields([f"trial {trial.number}/{sweep.trials}", *overrides(trial.point)])
         return {
             "run": str(run.path),
             "command": command,
@@ -143,6 +150,17 @@ class Controller:
         trial.read(self.folder.sweep)
         self.folder.save()
         self.search.tell(trial)
+        self.console.tell(
+            TrialEnd(
+                event="trial_end",
+                trial=trial.number,
+                state=trial.state,
+                value=trial.value,
+                epochs=trial.epochs,
+                run=trial.run,
+                error=trial.error,
+            )
+        )
         value = "" if trial.value is None else f"  {self.folder.sweep.metric} {trial.value:.4f}"
         reason = f"  {trial.error}" if trial.error else ""
         self.console.say(f"trial {trial.number}/{self.folder.sweep.trials}  {trial.state}{value}{reason}")
@@ -188,7 +206,8 @@ def trial_resources(sweep: Sweep) -> tuple[int, int, float]:
     wanted = sweep.settings.concurrency
     concurrency = (gpus or max(cores // 2, 1)) if wanted == "auto" else wanted
     if concurrency > cores:
-        raise UserError(f"concurrency: {concurrency} trials at a time need as many cores, and there are {cores}")
+        text = f"concurrency: {concurrency} trials at a time need as many cores, and there are {cores}"
+        raise UserError(text, "bad-value")
     concurrency = min(concurrency, sweep.trials)
     return concurrency, cores // concurrency, min(1.0, gpus / concurrency)
 

@@ -19,7 +19,7 @@ from ..api.steps import Steps
 from ..compute.device import Backend, choose_backend
 from ..compute.distributed import ALONE, World
 from ..compute.randomness import epoch_order, rng_untouched
-from ..errors import UserError, expanded
+from ..errors import UserError, coded, expanded
 from ..input.data_checks import check_as_promised, refuse_unread
 from ..input.fitting import at_size
 from ..input.pipeline import Normalize, Pipeline, scale
@@ -75,17 +75,18 @@ def data_root(recipe: Recipe) -> Path:
 
 def load_data(recipe: Recipe) -> DataSplits:
     """Read the recipe's data, split its validation set off, and fit the images to the recipe's sizes."""
-    with blame("dataset", recipe.dataset):
-        data = recipe.dataset.component.build(data_root(recipe))
-    check_as_promised(data, recipe.dataset.use)
-    if recipe.data.validation:
-        try:
-            data = data.with_validation(recipe.data.validation, recipe.seed)
-        except ValueError as error:
-            raise UserError(f"data.validation: {recipe.data.validation} cannot be split off: {error}") from error
-    data = fit_data(data, recipe.data, takes_source=takes_source(recipe.train_transforms))
-    refuse_unread(data, skip=recipe.data.unreadable == "skip")
-    return data
+    with coded("bad-data"):
+        with blame("dataset", recipe.dataset):
+            data = recipe.dataset.component.build(data_root(recipe))
+        check_as_promised(data, recipe.dataset.use)
+        if recipe.data.validation:
+            try:
+                data = data.with_validation(recipe.data.validation, recipe.seed)
+            except ValueError as error:
+                raise UserError(f"data.validation: {recipe.data.validation} cannot be split off: {error}") from error
+        data = fit_data(data, recipe.data, takes_source=takes_source(recipe.train_transforms))
+        refuse_unread(data, skip=recipe.data.unreadable == "skip")
+        return data
 
 
 def build(recipe: Recipe, data: DataSplits, world: World = ALONE, *, fresh: bool = True) -> Parts:
@@ -94,7 +95,7 @@ def build(recipe: Recipe, data: DataSplits, world: World = ALONE, *, fresh: bool
     fresh: let the model take its first weights from the data, if it does; a resumed run has weights already.
     Raises UserError or RunFailed. The global generators must have been seeded: they give the initial weights.
     """
-    with faults_explained(recipe):
+    with faults_explained(recipe), coded("bad-value"):
         parts = _parts(recipe, data, world)
         if fresh:
             _init_from_data(parts)

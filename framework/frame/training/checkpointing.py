@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ..api.ranking import better, number
-from ..rundir.checkpoints import save_best, save_last
+from ..console.events import Saved
+from ..rundir.checkpoints import BEST, LAST, save_best, save_last
 from ..rundir.record import Best
 from .engine import Job
 from .session import Session
@@ -56,6 +57,7 @@ class Checkpointing:
         state = snapshot(job) | around
         if self._session.world.first:
             save_last(self._session.folder, state)
+            self._tell(job, "last", LAST)
         self._saved = time.monotonic()
 
     def note_best(self, job: Job, metrics: Mapping[str, float]) -> bool:
@@ -68,7 +70,13 @@ class Checkpointing:
         if self._session.world.first:
             folder.update_record(best=self.best)
             save_best(folder, {**self.best, "model": plain(job.run.eval_model).state_dict()})
+            self._tell(job, "best", BEST)
         return True
+
+    def _tell(self, job: Job, kind: Literal["last", "best"], file: str) -> None:
+        path = str(self._session.folder.checkpoints / file)
+        event = Saved(event="checkpoint", kind=kind, path=path, epoch=job.run.epoch, step=job.run.step)
+        self._session.console.tell(event)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `save` saved."""

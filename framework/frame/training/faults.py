@@ -20,19 +20,25 @@ ASKED_FOR = re.compile(r"allocate ([\d.]+) (bytes|[KMGTPE]iB)")
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
-def explained(error: BaseException, recipe: Recipe, folder: Path | None = None, *, lasting: bool = True) -> str | None:
-    """Return what to tell the user of a fault, and what to do about it; None if it is none that is known.
+def explained(
+    error: BaseException, recipe: Recipe, folder: Path | None = None, *, lasting: bool = True
+) -> RunFailed | None:
+    """Return the error that tells the user of a fault, and what to do about it; None if it is none that is known.
 
     folder: the run's, where it has one. lasting: whether it will be there to go on in. What a component made of the
     fault is looked through (`raise ... from`).
     """
     if folder and not folder.is_dir():
-        return f"the run's folder {folder} is gone: it was removed or moved while the run wrote to it"
+        gone = f"the run's folder {folder} is gone: it was removed or moved while the run wrote to it"
+        return RunFailed(gone, "run-folder-gone")
     evaluates, resumed = was_at_work(EVALUATION, error), folder if lasting else None
     for cause in causes(error):
-        text = _memory(cause, recipe, evaluates=evaluates) or _worker(cause, recipe, resumed) or _disk(cause, folder)
-        if text:
-            return text
+        if text := _memory(cause, recipe, evaluates=evaluates):
+            return RunFailed(text, "out-of-memory")
+        if text := _worker(cause, recipe, resumed):
+            return RunFailed(text, "worker-died")
+        if text := _disk(cause, folder):
+            return RunFailed(text, "cannot-write")
     return None
 
 
@@ -42,8 +48,8 @@ def faults_explained(recipe: Recipe, folder: Path | None = None) -> Iterator[Non
     try:
         yield
     except Exception as error:
-        if text := explained(error, recipe, folder):
-            raise RunFailed(text) from error
+        if fault := explained(error, recipe, folder):
+            raise fault from error
         raise
 
 

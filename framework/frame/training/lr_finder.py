@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -35,13 +35,13 @@ def find_lr(parts: Parts, console: Console) -> LRFinding | None:
     named = parts.recipe.lr_finder
     if named is None:
         return None
-    with rng_untouched(), console.bar("learning-rate finder") as bar:
-        problem = lr_problem(parts, bar.set)
-        with blame("lr_finder", named):
-            return named.component.build(problem)
+    with rng_untouched():
+        problem = lr_problem(parts)  # before the bar is shown: it takes a while, and has no steps
+        with console.bar("learning-rate finder") as bar, blame("lr_finder", named):
+            return named.component.build(replace(problem, progress=bar.set))
 
 
-def lr_problem(parts: Parts, progress: Callable[[int, int], None]) -> LRProblem:
+def lr_problem(parts: Parts) -> LRProblem:
     """Return copies that train as the run will: its accumulation, clipping, optimizers and frozen parameters."""
     recipe, steps = parts.recipe, parts.steps
     model = copy.deepcopy(parts.model).train()
@@ -60,7 +60,7 @@ def lr_problem(parts: Parts, progress: Callable[[int, int], None]) -> LRProblem:
         device=parts.backend.device,
         amp_dtype=parts.backend.amp_dtype,
         autocast=parts.backend.autocast,
-        progress=progress,
+        progress=lambda done, total: None,  # noqa: ARG005 - nobody watches
         accumulate=accumulate,
     )
 

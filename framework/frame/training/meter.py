@@ -22,6 +22,8 @@ Rates = tuple[float, float | None]  # learning rate and momentum
 class NotFinite(FrameError):
     """A training loss that is no finite number: at optimizer step `step` (from 1), taken with learning rate `lr`."""
 
+    code = "diverged"
+
     def __init__(self, loss: float, step: int, lr: float) -> None:
         super().__init__(f"the training loss became {loss} at step {step}, at a learning rate of {lr:.3g}")
         self.step = step

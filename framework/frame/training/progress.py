@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from ..console import Bar, Console, duration, epoch_line
+from ..console import Bar, Console, duration, epoch_fields
+from ..console.events import EpochEnd
 from .engine import Job
 
 
@@ -25,8 +26,8 @@ class Progress:
         self._epoch_started = time.monotonic()
         self._window = (self._epoch_started, job.batch)
         steps = job.run.steps
-        self._bar = self.bars.enter_context(self._console.bar(f"epoch {job.run.epoch + 1}/{steps.passes}"))
-        self._bar.set(job.run.step % steps.per_epoch, steps.steps_in(job.run.epoch))
+        title, done = f"epoch {job.run.epoch + 1}/{steps.passes}", job.run.step % steps.per_epoch
+        self._bar = self.bars.enter_context(self._console.bar(title, done, steps.steps_in(job.run.epoch)))
 
     def step_end(self) -> None:
         """Move the bar on by a step."""
@@ -51,9 +52,20 @@ class Progress:
     def epoch_end(self, job: Job, metrics: Mapping[str, float], seconds: float, *, best: bool) -> None:
         """Say an epoch's line, and why the training stops, where it does."""
         run = job.run
-        line = epoch_line(
-            run.epoch, run.steps.passes, metrics, (job.watched_name, len(job.watched.split)), job.meter.lr
+        self._console.tell(
+            EpochEnd(
+                event="epoch_end",
+                epoch=run.epoch,
+                epochs=run.steps.passes,
+                step=run.step,
+                metrics=metrics,
+                lr=job.meter.lr,
+                seconds=round(seconds, 3),
+                best=best,
+            )
         )
-        self._console.say(f"{line}  {duration(seconds)}{'  best' if best else ''}")
+        watched = (job.watched_name, len(job.watched.split))
+        fields = epoch_fields(run.epoch, run.steps.passes, metrics, watched, job.meter.lr)
+        self._console.say_fields([*fields, duration(seconds), *["best"] * best])
         if run.stop_reason:
             self._console.say(f"stopped after epoch {run.epoch}: {run.stop_reason}")

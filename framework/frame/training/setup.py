@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from ..api.contracts import TrainingRun
+from ..errors import coded
 from ..rundir.folder import RunDir
 from .build import Parts
 from .culprit import blame
@@ -15,6 +16,7 @@ from .meter import Meter
 from .schedule_plan import plan_schedule, save_plan
 
 
+@coded("bad-value")
 def build_job(
     parts: Parts, folder: RunDir, warn: Callable[[str], None], *, fresh: bool, resumed: bool, group: str | None = None
 ) -> Job:

@@ -62,6 +62,7 @@ class LRRangeTest(LRFinderComponent):
 
     def _curve(self, problem: LRProblem) -> tuple[list[float], list[float]]:
         """Run the test; return the learning rates and the smoothed losses, up to the first that is not finite."""
+        problem.progress(0, self.num_steps)  # the import takes a while
         import torch
         from torch_lr_finder import LRFinder, TrainDataLoaderIter
 

@@ -161,11 +161,12 @@ def write(files: dict[str, str], folder: Path) -> None:
     made = list(dict.fromkeys(Path(file).parts[0] for file in files))
     for entry in made:
         if os.path.lexists(folder / entry):  # a broken link too
-            raise UserError(f"{folder / entry} exists; nothing is overwritten: take another name, or another --to")
+            text = f"{folder / entry} exists; nothing is overwritten: take another name, or another --to"
+            raise UserError(text, "already-exists")
     try:
         staging = Path(mkdtemp(prefix=".frame-new-", dir=folder))
     except OSError as error:
-        raise UserError(f"{folder} cannot be written to: {error.strerror}") from error
+        raise UserError(f"{folder} cannot be written to: {error.strerror}", "cannot-write") from error
     moved = []
     try:
         for file, text in files.items():
@@ -178,7 +179,7 @@ def write(files: dict[str, str], folder: Path) -> None:
         for path in moved:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         if isinstance(error, OSError):
-            raise UserError(f"the plugin cannot be written into {folder}: {error.strerror}") from error
+            raise UserError(f"the plugin cannot be written into {folder}: {error.strerror}", "cannot-write") from error
         raise
     finally:
         shutil.rmtree(staging)
