@@ -28,7 +28,8 @@ class Report:
         for run in self.runs:
             run.read_record()  # a damaged one is said before anything is sent
             if not run.recipe.is_file():
-                raise UserError(f"{run.path} stopped before its training began; there is nothing to report on", "wrong-state")
+                message = f"{run.path} stopped before its training began; there is nothing to report on"
+                raise UserError(message, "wrong-state")
         first = self.runs[0]
         trackers = {named.use: named.component for named in load_trackers(first.recipe, trust=trust)}
         if name not in trackers:
