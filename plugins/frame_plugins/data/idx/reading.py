@@ -27,7 +27,7 @@ def read_idx(root: Path, names: Sequence[tuple[str, str]], classes: tuple[str, .
     Raises UserError with all that is missing, or with what is wrong in a file.
     """
     train, test = (_part(pair) for pair in _find(root, names))
-    shapes = [part.images.shape[1:] for part in (train, test)]
+    shapes = [np.shape(part.images[0]) for part in (train, test)]
     if shapes[0] != shapes[1]:
         found = "{}x{}x{} in training, {}x{}x{} in testing".format(*shapes[0], *shapes[1])
         raise UserError(f"{root}: the images have two shapes, {found} (height x width x channels)")
