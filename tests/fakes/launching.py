@@ -81,6 +81,7 @@ def run(
     given = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as place:
         out, err = Path(place) / "out", Path(place) / "err"
+        out.touch(), err.touch()  # it may be ended before it makes them
         process = launcher().Process(target=be, args=(module, given, str(folder), dict(variables), str(out), str(err)))
         process.start()
         process.join(timeout)
