@@ -184,7 +184,8 @@ def test_the_tests_that_reliability_names_exist():
 def after_the_run(trained):
     """A folder with a finished run, and what the examples of that page name."""
     tiny = REPOSITORY / "tests" / "framework" / "fixtures" / "tiny.yaml"
-    return trained(tiny, "train.epochs=1", "analyzers=[{use: curves}, {use: confusion}, {use: misclassified}]")
+    analyzers = "[{use: curves}, {use: confusion, pairs: 0}, {use: misclassified}]"
+    return trained(tiny, "train.epochs=1", f"analyzers={analyzers}")
 
 
 EXAMPLES = re.findall(r"^(.*\$RUN.*)$", "".join(re.findall(r"```sh\n(.*?)```", DOCS["after-the-run"], re.DOTALL)), re.M)

@@ -80,7 +80,8 @@ def test_a_short_command_is_quiet_where_nobody_reads_its_output(tmp_path, comman
 
 
 def test_an_analyzer_that_never_ends_is_ended(cli, tmp_path):
-    result = cli("run", FAULTY, "train.epochs=1", "analyzers=[{use: endless, time_limit_s: 0.2}, {use: confusion}]")
+    analyzers = "[{use: endless, time_limit_s: 0.2}, {use: confusion, pairs: 0}]"
+    result = cli("run", FAULTY, "train.epochs=1", f"analyzers={analyzers}")
     assert result.code == 0
     reason = "it ran longer than its time limit of 0.2 s (time_limit_s)"
     assert f"warning: analyzer 'endless' failed: {reason}" in result.err
@@ -91,7 +92,7 @@ def test_an_analyzer_that_never_ends_is_ended(cli, tmp_path):
 
 
 def test_an_analyzer_that_exits_does_not_end_the_run(cli, tmp_path):
-    result = cli("run", FAULTY, "train.epochs=1", "analyzers=[{use: exits}, {use: confusion}]")
+    result = cli("run", FAULTY, "train.epochs=1", "analyzers=[{use: exits}, {use: confusion, pairs: 0}]")
     assert result.code == 0
     assert "warning: analyzer 'exits' failed: SystemExit: 3" in result.err
     assert (only_run(tmp_path) / "analysis" / "confusion" / "confusion.png").is_file()
@@ -116,7 +117,7 @@ def test_a_time_limit_gives_handler_and_timer_back():
 def test_trackers_that_hang_are_off_and_hold_neither_run_nor_process(frame, tmp_path):
     kinds = {"hangs": "build", "hangs_too": "log", "hangs_as_well": "finish"}
     hanging = ", ".join(f"{{use: {kind}, at: {at}, time_limit_s: 1}}" for kind, at in kinds.items())
-    done = frame("run", FAULTY, f"trackers=[{hanging}]", "analyzers=[{use: confusion}]", timeout=100)
+    done = frame("run", FAULTY, f"trackers=[{hanging}]", "analyzers=[{use: confusion, pairs: 0}]", timeout=100)
     assert done.returncode == 0
     reason = "and is off from here on: TimeoutError: it took longer than 1 s (time_limit_s)"
     assert done.stderr.splitlines() == [

@@ -18,7 +18,7 @@ from frame.rundir.history import read_lines
 from frame.runs.evaluate_again import with_classes_of
 
 TINY = Path(__file__).parent / "fixtures" / "tiny.yaml"
-SETTINGS = ("train.epochs=1", "analyzers=[{use: confusion}, {use: misclassified, count: 2}]")
+SETTINGS = ("train.epochs=1", "analyzers=[{use: confusion, pairs: 0}, {use: misclassified, count: 2}]")
 
 
 @pytest.fixture(scope="module")

@@ -205,7 +205,7 @@ def test_the_heat_is_that_of_the_predicted_class_at_the_deepest_layer(cli, tmp_p
 
 def test_the_recipes_own_analyzer_makes_the_heat(cli, tmp_path):
     grad_cam = "{use: grad_cam, layers: ['0'], correct: 1, misclassified: 1, overlays: 1}"
-    run = digits_run(cli, TINY, f"analyzers=[{{use: confusion}}, {grad_cam}]")
+    run = digits_run(cli, TINY, f"analyzers=[{{use: confusion, pairs: 0}}, {grad_cam}]")
     digit("one.png", 0)
     assert cli("predict", run, "one.png", "--cam", "own").code == 0
     other = digits_run(cli, out="others")
@@ -227,7 +227,7 @@ def test_what_keeps_heat_from_being_drawn_is_said(cli, tmp_path):
 
 
 def test_without_an_analyzer_that_makes_heat_it_is_said_where_to_get_one(cli, frame):
-    run = digits_run(cli, TINY, "analyzers=[{use: confusion}]")
+    run = digits_run(cli, TINY, "analyzers=[{use: confusion, pairs: 0}]")
     done = frame("predict", run, "one.png", "--cam", "maps", env={"FRAME_DISABLE_PLUGINS": "grad_cam"})
     assert done.returncode == 2
     assert "--cam needs an analyzer that makes heat maps, and none is here: grad_cam comes with frame" in done.stderr

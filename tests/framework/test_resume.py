@@ -129,7 +129,12 @@ def test_a_checkpoint_that_was_damaged_costs_the_steps_since_the_one_before(cli,
 
 def test_what_leaves_no_mark_may_change_and_is_kept(cli, stopped):
     run = stopped()
-    changes = ["analyzers=[{use: confusion}]", "checkpoint.every_steps=2", "data.workers=1", "trackers=[{use: broken}]"]
+    changes = [
+        "analyzers=[{use: confusion, pairs: 0}]",
+        "checkpoint.every_steps=2",
+        "data.workers=1",
+        "trackers=[{use: broken}]",
+    ]
     resumed = cli("resume", run.path, *changes)
     assert resumed.code == 0, resumed.err
     assert (run.analysis / "confusion" / "confusion.png").is_file()

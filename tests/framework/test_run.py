@@ -39,7 +39,8 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def test_a_run_leaves_the_whole_folder(cli, tmp_path):
-    result = cli("run", TINY, "scheduler={use: one_cycle, max_lr: 0.01}", "analyzers=[{use: confusion}, {use: curves}]")
+    analyzers = "analyzers=[{use: confusion, pairs: 0}, {use: curves}]"
+    result = cli("run", TINY, "scheduler={use: one_cycle, max_lr: 0.01}", analyzers)
     assert result.code == 0, result.err
     run = only_run(tmp_path)
     record = json.loads((run / "run.json").read_text())
