@@ -81,12 +81,8 @@ def run(
     given = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as place:
         out, err = Path(place) / "out", Path(place) / "err"
-<<<<<<< HEAD
         for file in (out, err):
             file.touch()  # it may be killed before it has opened them
-=======
-        out.touch(), err.touch()  # it may be ended before it makes them
->>>>>>> w-t
         process = launcher().Process(target=be, args=(module, given, str(folder), dict(variables), str(out), str(err)))
         process.start()
         process.join(timeout)

@@ -59,8 +59,8 @@ def tags(recipe: Mapping[str, Any]) -> tuple[str, ...]:
 def place(folder: Path) -> dict[str, Any]:
     """Return where a run was logged, and what else `note` kept; nothing if it was not.
 
-    id, project, entity, sweep: where it is at W&B. models: the collection that its model belongs to. kept_back: its files
-    that are not sent, for a secret in them.
+    id, project, entity, sweep: where it is at W&B. models: the collection that its model belongs to. kept_back: its
+    files that are not sent, for a secret in them.
     """
     file = _file(folder)
     return json.loads(file.read_text()) if file.is_file() else {}
