@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -20,19 +19,17 @@ from ..recipe.saved import as_yaml
 from ..rundir.files import write_bytes, write_text
 from ..rundir.folder import open_run
 from ..secrets import printable
+from .axes import height, short, ticks
 from .record import SweepDir, Trial
 from .spec import Dimension, Sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MANY = 12
-"""Up to this many choices, an axis names each."""
-
 
 def summarize(folder: SweepDir, console: Console) -> None:
     """Print the table; write the picture and best.yaml beside sweep.json."""
-    best = folder.best
+    best = folder.record.best
     console.out.print(_table(folder, best))
     if best is None or best.run is None:
         console.say(f"sweep     {folder.path}: no trial has a result")
@@ -50,8 +47,8 @@ def _table(folder: SweepDir, best: Trial | None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("trial", *folder.sweep.space, folder.sweep.metric, "epochs", "state", "run"):
         table.add_column(title, overflow="fold")
-    for trial in folder.ranked:
-        values = [_short(trial.point.get(key)) for key in folder.sweep.space]
+    for trial in folder.record.ranked:
+        values = [short(trial.point.get(key)) for key in folder.sweep.space]
         value = "" if trial.value is None else f"{trial.value:.4f}"
         state = f"{trial.state}: {trial.error}" if trial.error else trial.state
         run = shown(Path(trial.run)) if trial.run else ""
@@ -81,7 +78,7 @@ def draw(sweep: Sweep, trials: Sequence[Trial]) -> bytes:
         norm = Normalize(min(results), max(results))
         colors = colormaps["viridis" if sweep.mode == "max" else "viridis_r"]
         for trial, result in sorted(zip(valued, results, strict=True), key=lambda one: one[1]):
-            heights = [_height(dimension, trial.point[key]) for key, dimension in sweep.space.items()]
+            heights = [height(dimension, trial.point[key]) for key, dimension in sweep.space.items()]
             axes.plot(heights, color=colors(norm(result)), marker="o", markersize=4, alpha=0.9)
         for place, dimension in enumerate(sweep.space.values()):
             _draw_axis(axes, place, dimension)
@@ -94,28 +91,8 @@ def draw(sweep: Sweep, trials: Sequence[Trial]) -> bytes:
         return png(Picture("parallel", "", figure))
 
 
-def _height(dimension: Dimension, value: Any) -> float:
-    """Return where a value lies on its axis, 0 to 1."""
-    if dimension.choice is not None:
-        return dimension.choice.index(value) / max(len(dimension.choice) - 1, 1)
-    low, high = dimension.bounds
-    if dimension.kind == "loguniform":
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return float((value - low) / (high - low))
-
-
 def _draw_axis(axes: Axes, place: int, dimension: Dimension) -> None:
     """Draw an axis with its ends, or its choices where they are few."""
     axes.axvline(place, color="#999999", linewidth=0.8, zorder=0)
-    values = dimension.bounds
-    if len(values) > MANY:
-        values = (values[0], values[-1])
-    for value in values:
-        text = shorten(_short(value), 18)
-        axes.annotate(
-            text, (place, _height(dimension, value)), (5, 4), textcoords="offset points", fontsize=8, color=INK
-        )
-
-
-def _short(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+    for text, at in ticks(dimension):
+        axes.annotate(shorten(text, 18), (place, at), (5, 4), textcoords="offset points", fontsize=8, color=INK)
