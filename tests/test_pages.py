@@ -136,7 +136,7 @@ def test_a_sweeps_page_says_what_is_best_and_what_mattered(many, cli):
     assert sum(float(share) for share, _ in shares) == pytest.approx(1)
     assert "6 finished, 1 failed" in page
     assert "&lt;b&gt;no" in page
-    link = re.search(r'<a href="(.*?)">20261128', page)[1]
+    link = re.search(r'<a href="(.*?)" title="report of trial 1"', page)[1]
     assert (many.sweep.parent / link).is_file()
     assert "# the sweep" in page
     for made in (many.sweep, many.repeat):

@@ -4,7 +4,7 @@
 const changes = data.answers;
 const STEP = 60;
 
-const sign = (image, [answer, share]) => `${answer === image.target ? "✓" : "✗"} ${answer} ${percent(share)}`;
+const sign = (image, [answer, share]) => `${answer === image.target ? "✓" : "✗"} ${answer} ${percent(share).replace(" ", "\u00a0")}`;
 
 function answerLine(image, run) {
   const answer = image.answers[run];
