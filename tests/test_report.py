@@ -246,7 +246,7 @@ def test_galleries_are_live_and_every_view_has_an_address(page, run):
     assert page.evaluate("location.hash") == f"#misclassified?image={numbers[2]}"
     sent = page.url
     page.keyboard.press("Escape")
-    page.wait_for_function("!location.hash.includes('image')")  # the dialog says a little later that it was closed
+    page.wait_for_function("!location.hash.includes('image=')")  # the dialog says a little later that it was closed
     assert page.evaluate("[location.hash, document.activeElement.dataset.image]") == ["#misclassified", str(numbers[2])]
     page.goto("about:blank")
     page.goto(sent)
@@ -254,7 +254,7 @@ def test_galleries_are_live_and_every_view_has_an_address(page, run):
     page.goto(sent.split("#")[0] + f"#images?answer=wrong&order=-loss&image={numbers[0]}")
     assert page.locator("#viewer-title").inner_text().startswith(f"Test image {numbers[0]}:")
     page.keyboard.press("Escape")
-    page.wait_for_function("!location.hash.includes('image')")
+    page.wait_for_function("!location.hash.includes('image=')")
     assert page.locator("#filters [name=answer]").input_value() == "wrong"
     assert page.evaluate("location.hash") == "#images?answer=wrong&order=-loss"
     page.go_back()

@@ -56,7 +56,7 @@ function drawAnswers(form, grid, viewer) {
   function open(place) {
     current = (place + shown.length) % shown.length;
     const image = shown[current];
-    $("#viewer-title").textContent = `Test image ${image.index}: ${image.target}`;
+    $("#viewer-title").textContent = `Test image ${image.index}, true class ${image.target}`;
     $("#viewer-place").textContent = `${current + 1} of ${shown.length}`;
     const picture = element("img", { src: image.src, alt: "", className: image.small ? "pixels" : "" });
     const rows = image.answers.map(([answer, share], run) => element("tr", {}, element("th", { scope: "row", className: "left" }, changes.runs[run]), element("td", { className: `left ${answer === image.target ? "was-right" : "was-wrong"}` }, `${answer === image.target ? "✓" : "✗"} ${answer}`), element("td", {}, percent(share, 2))));
