@@ -225,6 +225,20 @@ def clean_environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home), "COLUMNS": "160", "NO_COLOR": "1"}
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, driven by Playwright."""
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture
 def recipe_file(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
     """Write a recipe's text into the test's folder."""

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from frame import report
+from frame import report, wilson_interval
 from frame.report import images, write_report
-from frame.report.headline import interval, verdict
+from frame.report.headline import verdict
 from frame.report.recipe import changes, read_recipe
 from frame.report.shapes import Damaged
 from frame.rundir.folder import RunDir, write_json
@@ -32,19 +32,6 @@ def run(trained) -> Path:
     """A finished run with everything on its page, and one analyzer that failed."""
     (folder,) = (trained(TINY, *SETTINGS, f"analyzers={ANALYZERS}", "train.epochs=3") / "runs" / "tiny").iterdir()
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("Chromium is not installed (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -114,6 +101,7 @@ def test_the_list_of_contents_covers_no_heading_and_marks_the_section(page):
         ("share", 0.8722, ("share", "87.22 %")),
         ("top-1_accuracy", 1.0, ("top-1 accuracy", "100.00 %")),
         ("Brier score", 0.25, ("Brier score", "0.2500")),
+        ("expected calibration error", 0.0312, ("expected calibration error", "3.12 %")),
         ("worst", None, ("worst", "–")),
     ],
 )
@@ -258,6 +246,7 @@ def test_galleries_are_live_and_every_view_has_an_address(page, run):
     assert page.evaluate("location.hash") == f"#misclassified?image={numbers[2]}"
     sent = page.url
     page.keyboard.press("Escape")
+    page.wait_for_function("!location.hash.includes('image=')")  # the dialog says a little later that it was closed
     assert page.evaluate("[location.hash, document.activeElement.dataset.image]") == ["#misclassified", str(numbers[2])]
     page.goto("about:blank")
     page.goto(sent)
@@ -265,6 +254,7 @@ def test_galleries_are_live_and_every_view_has_an_address(page, run):
     page.goto(sent.split("#")[0] + f"#images?answer=wrong&order=-loss&image={numbers[0]}")
     assert page.locator("#viewer-title").inner_text().startswith(f"Test image {numbers[0]}:")
     page.keyboard.press("Escape")
+    page.wait_for_function("!location.hash.includes('image=')")
     assert page.locator("#filters [name=answer]").input_value() == "wrong"
     assert page.evaluate("location.hash") == "#images?answer=wrong&order=-loss"
     page.go_back()
@@ -332,11 +322,22 @@ def test_changed_values_have_their_whole_key_and_lists_and_nulls_too(tmp_path):
     ]  # fmt: skip
 
 
+def test_shares_in_tables_are_in_percent(run):
+    page = (run / "report.html").read_text()
+    for title, percent in (("Scores of each class", (1, 2, 3)), ("Bins of the reliability diagram", (2, 3))):
+        body = page[page.index(f"<summary>{title}") :].partition("<tbody>")[2]
+        row = re.findall("<td[^>]*>(.*?)</td>", body.partition("</tr>")[0])
+        assert all(re.fullmatch(r"\d+\.\d\d %", row[column]) for column in percent), row
+    scores = dict(re.findall('<td class="left">([^<]*)</td>\\s*<td class="">(.*?)</td></tr>', page))
+    assert scores["top-1 accuracy"].endswith(" %")
+    assert "%" not in scores["Brier score"]
+
+
 def test_the_head_says_what_was_trained_and_how_sure_its_accuracy_is(run):
     page = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", (run / "report.html").read_text()))
     record = json.loads((run / "run.json").read_text())
     right = round(360 * record["test_accuracy"])
-    low, high = interval(right, 360)
+    low, high = wilson_interval(right, 360)
     assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, n = 360" in page
     assert f"{right} of 360 test images are right" in page
     assert "1,437 training, 360 test, 10 classes" in page
@@ -353,7 +354,7 @@ def test_the_head_says_what_was_trained_and_how_sure_its_accuracy_is(run):
     [(81, 263, (0.2553, 0.3662)), (15, 148, (0.0624, 0.1605)), (0, 20, (0, 0.1611)), (1, 29, (0.0061, 0.1718))],
 )
 def test_the_interval_is_wilsons(right, images, expected):
-    assert interval(right, images) == pytest.approx(expected, abs=5e-5)
+    assert wilson_interval(right, images) == pytest.approx(expected, abs=5e-5)
 
 
 @pytest.mark.parametrize(

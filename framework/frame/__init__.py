@@ -70,6 +70,7 @@ from .api.results import (
     Table,
     Thumbnail,
 )
+from .api.shares import wilson_interval
 from .api.steps import Steps
 from .api.text import shorten
 from .errors import FrameError, Problem, RunFailed, UserError, suggest
@@ -161,6 +162,7 @@ __all__ = [
     "torch_form",
     "trainable_parameters",
     "untouched",
+    "wilson_interval",
 ]
 """What `from frame import *` brings. The rest is public too, and imported only when it is asked for by its name."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from frame import figures
+from fakes.pictures import render
+from frame import Chart, Series, figures
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -25,3 +26,13 @@ def test_an_image_without_heat_is_pale_under_its_map():
     shown = figures.overlay(image, np.zeros((2, 2), np.float32))
     assert shown.shape == image.shape  # not enlarged unless asked for
     np.testing.assert_array_equal(shown, 193)  # 0.4 of the image on white
+
+
+@pytest.mark.parametrize("kind", ["line", "points", "bars"])
+def test_intervals_are_drawn(kind):
+    line = Series("a", (1, 2, 3), (0.5, None, 0.7), kind=kind)
+    plain, sure = (
+        render(Chart("c", "C", "x", "y", [each], "Three values and their intervals.", y_range=(0, 1)))
+        for each in (line, Series("a", line.x, line.y, kind=kind, low=(0.2, None, 0.4), high=(0.8, None, 0.9)))
+    )
+    assert (plain != sure).any()

@@ -149,24 +149,24 @@ def test_a_trial_whose_metric_is_no_number_loses(sweep):
     assert [trial.value for trial in folder.trials] == [0.6, 0.5, None, 0.5]
     assert [trial.state for trial in folder.trials] == ["finished", "finished", "failed", "finished"]
     assert folder.trials[2].error == "val/loss was no finite number in any epoch"
-    assert [trial.number for trial in folder.ranked] == [2, 4, 1, 3]
-    assert folder.best.number == 2
+    assert [trial.number for trial in folder.record.ranked] == [2, 4, 1, 3]
+    assert folder.record.best.number == 2
     strict((folder.path / "sweep.json").read_text())
 
 
 def test_of_equal_trials_the_one_without_a_gap_is_best_and_else_the_first(sweep):
-    assert sweep([math.nan, 0.5], [0.7, 0.5], [0.9, 0.5]).best.number == 2
+    assert sweep([math.nan, 0.5], [0.7, 0.5], [0.9, 0.5]).record.best.number == 2
 
 
 def test_where_the_last_epoch_is_kept_it_is_what_counts(sweep):
     folder = sweep([0.1, math.nan], [0.7, 0.5], **{"checkpoint.keep": "last"})
     assert [trial.value for trial in folder.trials[:2]] == [None, 0.5]
     assert folder.trials[0].error == "val/loss was no finite number in its last epoch"
-    assert folder.best.number == 2
+    assert folder.record.best.number == 2
 
 
 def test_trials_without_any_number_leave_no_best(sweep):
-    assert sweep([math.nan], [math.inf]).best is None
+    assert sweep([math.nan], [math.inf]).record.best is None
 
 
 def test_a_value_that_an_earlier_version_wrote_as_nan_is_none():

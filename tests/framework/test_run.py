@@ -241,7 +241,8 @@ def test_a_dry_run_finds_what_would_fail(cli, tmp_path):
 def test_repeat_runs_several_seeds_and_says_how_much_they_vary(cli, tmp_path):
     result = cli("run", TINY, "train.epochs=1", "--repeat", "3")
     assert result.code == 0
-    runs = list((tmp_path / "runs" / "tiny").iterdir())
+    (page,) = (tmp_path / "runs" / "tiny").glob("repeat-*/repeat.html")
+    runs = [path.parent for path in (tmp_path / "runs" / "tiny").glob("*/run.json")]
     assert len(runs) == 3
     seeds = {load_recipe(str(run / "recipe.resolved.yaml")).recipe.seed for run in runs}
     assert seeds == {3, 4, 5}
@@ -249,6 +250,15 @@ def test_repeat_runs_several_seeds_and_says_how_much_they_vary(cli, tmp_path):
     assert len({record["group"] for record in records}) == 1
     accuracies = [record["test_accuracy"] for record in records]
     assert f"test accuracy of 3 runs: {np.mean(accuracies):.2%} ± {np.std(accuracies, ddof=1):.2%}" in result.out
+    assert f"page      {page.relative_to(tmp_path)}" in result.out
+    assert f"{100 * np.mean(accuracies):.2f} % ± {100 * np.std(accuracies, ddof=1):.2f} %" in page.read_text()
+
+
+def test_a_repeat_that_fails_has_a_page_of_what_there_is(cli, tmp_path):
+    assert cli("run", TINY, "callbacks=[{use: dies, step: 13}]", "--repeat", "2").code == 1
+    (page,) = (tmp_path / "runs" / "tiny").glob("repeat-*/repeat.html")
+    assert "2 runs were planned, and 1 has begun." in page.read_text()
+    assert "Not all runs are finished: 1 failed." in page.read_text()
 
 
 def test_fp16_falls_to_no_nan(cli, tmp_path):

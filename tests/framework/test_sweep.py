@@ -279,6 +279,10 @@ def test_a_sweep_with_a_trial_that_fails(frame, tmp_path, rates):
     assert yaml.safe_load(written)["optimizer"]["lr"] == best["point"]["optimizer.lr"]
     assert frame("validate", "sweeps/search/best.yaml").stdout == "sweeps/search/best.yaml: ok\n"
     assert (tmp_path / "sweeps/search/parallel.png").read_bytes()[:4] == b"\x89PNG"
+    assert "page      sweeps/search/sweep.html" in done.stdout
+    page = (tmp_path / "sweeps/search/sweep.html").read_text()
+    assert f"Trial {best['number']} is the best: test/acc {100 * best['value']:.2f} %" in page
+    assert "The trials were compared on the test set" in page
     assert processes_in(tmp_path) == []
 
 

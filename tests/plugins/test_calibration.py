@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss
 
 from fakes.analysis_run import make_run, predictions_of, random_split
 from fakes.pictures import render
-from frame import Chart, Series, Split
+from frame import Chart, Series, Split, wilson_interval
 from frame_plugins.analyzers.calibration import Calibration
 
 
@@ -47,6 +47,9 @@ def test_scores_of_a_known_case():
     bars = series(result.figures[0])["accuracy"]
     filled = {round(x): y for x, y in zip(bars.x, bars.y, strict=True) if np.isfinite(y)}
     assert filled == pytest.approx({55: 0.6, 85: 0.8})  # 0.6 belongs to (0.5, 0.6]
+    at = [round(x) for x in bars.x].index(85)
+    assert (bars.low[at], bars.high[at]) == wilson_interval(80, 100)
+    assert bars.low[0] is None  # no image is there
     assert [row[1:] for row in result.tables[1].rows] == [(100, 0.6, 0.6), (100, 0.8, 0.9)]
     assert "too sure of itself" in result.figures[0].caption
 

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from fakes.analysis_run import epoch_lines, make_run, range_test
 from fakes.pictures import render
-from frame import LRFinding, SchedulePlan
+from frame import LRFinding, SchedulePlan, wilson_interval
 from frame_plugins.analyzers.curves import Curves
 from frame_plugins.analyzers.lr_finder_curve import LRFinderCurve
 
@@ -37,6 +38,20 @@ def test_curves_show_what_was_logged():
     assert found["acc_epochs"].percent
     assert "accuracy was 60.00 %, in epoch 4" in found["acc_epochs"].caption
     assert series(found["lr"])["as run"].y == [line["lr"] for line in steps]
+
+
+def test_the_accuracy_of_the_held_out_set_has_its_interval(tmp_path):
+    (tmp_path / "data.json").write_text(json.dumps({"class_counts": {"training": [9], "test": [150, 50]}}))
+    found = charts(metrics=epoch_lines(4), folder=tmp_path)
+    lines = series(found["acc_epochs"])
+    ends = [wilson_interval(round(200 * y), 200) for y in lines["test"].y]
+    assert list(zip(lines["test"].low, lines["test"].high, strict=True)) == ends
+    assert "95 % interval of 200 images" in found["acc_epochs"].caption
+    assert not lines["training"].low
+    assert not series(found["loss_epochs"])["test"].low
+    assert not series(charts(metrics=epoch_lines(4))["acc_epochs"])[
+        "test"
+    ].low  # how many images there are is not known
 
 
 def test_the_schedule_is_shown_as_planned_and_as_run():

@@ -54,7 +54,9 @@ class Picture:
 class Series:
     """One line of a chart: x and y of one length; a y that is None or not finite is a gap, a point needs a finite x.
 
-    pale: drawn thin and faint, for the raw values behind a mean. Bars are centred on their x.
+    pale: drawn thin and faint, for the raw values behind a mean. Bars are centred on their x. low, high: an interval
+    around each y, such as a confidence interval or what several runs span, of the same length as y: a band along a
+    line, a whisker on a bar or point.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Series:
     kind: Literal["line", "points", "bars"] = "line"
     dashed: bool = False
     pale: bool = False
+    low: Sequence[float | None] = ()
+    high: Sequence[float | None] = ()
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,18 @@ Figure: TypeAlias = Picture | Chart | Matrix
 
 @dataclass(frozen=True)
 class Table:
-    """A table: saved as CSV, shown in the report."""
+    """A table: saved as CSV, shown in the report.
+
+    percent: the columns whose numbers are shares, in [0, 1]; the report shows them in percent. A column called `value`
+    is written as scalars are, by what stands in front of it.
+    """
 
     name: str
     title: str
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
+    percent: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..report.comparison.repeats import REPEAT
 from ..rundir.folder import RunDir, open_run
 from ..rundir.jsonfile import read_json
 from ..training.saved_trackers import load_trackers
-
-REPEAT = "repeat.json"
-"""The file that makes a folder a repeat's."""
 
 
 @dataclass(frozen=True)

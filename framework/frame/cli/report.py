@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,11 +11,8 @@ from .completion import complete_run
 from .run import TRUST
 from .text import echo, warn
 
-if TYPE_CHECKING:
-    from ..rundir.folder import RunDir
 
-
-@click.command(short_help="Write runs' reports again, or make one at W&B.")
+@click.command(short_help="Write the pages of runs again, or make a report at W&B.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True,
                 shell_complete=complete_run, type=click.Path(path_type=Path, exists=True, file_okay=False))  # fmt: skip
 @click.option("--open", "show", is_flag=True, help="Open what was made in the browser.")
@@ -24,31 +21,43 @@ if TYPE_CHECKING:
 @click.option("--view", is_flag=True, help="With --wandb: save a view of the project's workspace with these runs too.")
 @TRUST
 def report(runs: tuple[Path, ...], *, show: bool, wandb: bool, trust: bool, **of_wandb: bool) -> None:
-    """Write the report.html of each RUN again, from its folder alone.
+    """Write the report.html of each RUN again, from its folder alone; or the page of a sweep's or a repeat's folder.
 
     With --wandb, several runs are compared in one report, and the report's URL is printed; instead of runs, the folder
     of a sweep or of a repeat may be named.
     """
-    from ..rundir.folder import open_run
-
     paths = list({run.resolve(): run for run in runs}.values())
     if wandb:
         pages = [_publish(paths, trust=trust, **of_wandb)]
     elif given := [name for name, is_given in of_wandb.items() if is_given]:
         raise click.UsageError(f"--{given[0]} is about a report at Weights & Biases: it goes with --wandb")
     else:
-        pages = [_write(folder) for folder in [open_run(path) for path in paths]]
+        pages = [write() for write in [_writer(path) for path in paths]]
     if show:
         _open(pages)
 
 
-def _write(folder: RunDir) -> str:
+def _writer(folder: Path) -> Callable[[], str]:
+    """Return what writes a folder's page and returns its address. Raises UserError where the folder has none."""
     from ..report import write_report
+    from ..report.comparison.repeats import REPEAT, write_repeat_page
+    from ..rundir.folder import open_run
 
-    for what in write_report(folder):
+    if (folder / "sweep.json").is_file():
+        from ..sweep.page import write_page
+
+        return lambda: _written(*write_page(folder))
+    if (folder / REPEAT).is_file():
+        return lambda: _written(*write_repeat_page(folder))
+    run = open_run(folder)
+    return lambda: _written(run.report, write_report(run))
+
+
+def _written(page: Path, damaged: list[str]) -> str:
+    for what in damaged:
         warn(f"left out of the report: {what}")
-    echo(folder.report)
-    return folder.report.resolve().as_uri()
+    echo(page)
+    return page.resolve().as_uri()
 
 
 def _publish(paths: list[Path], *, trust: bool, update: bool, view: bool) -> str:

@@ -33,14 +33,15 @@ def sweep(
 ) -> None:
     """Train RECIPE with many values of some settings, as the file SWEEP says, and compare.
 
-    Each trial is an ordinary run. Table, picture and the best recipe lie in sweeps/NAME/ at the end. The same command
-    again goes on with a sweep that was interrupted or killed.
+    Each trial is an ordinary run. A page, the best recipe and a picture lie in sweeps/NAME/ at the end. The same
+    command again goes on with a sweep that was interrupted or killed.
     """
     from ..sweep.spec import load_sweep
 
     checked = load_sweep(recipe, sweep, overrides)
 
     from ..compute.interrupts import Interrupted
+    from ..sweep.page import write_page
     from ..sweep.record import open_sweep
     from ..sweep.summary import summarize
     from ..sweep.tuning import require_ray, run_sweep
@@ -51,5 +52,6 @@ def sweep(
         folder = open_sweep(checked)
         complete = run_sweep(folder, options["out"], address, console)
         summarize(folder, console, complete=complete)
+        console.say(f"page      {write_page(folder.path)[0]}")
         if not complete:
             raise Interrupted("interrupted; the same command goes on with it")

@@ -17,6 +17,9 @@ from ..rundir.files import write_text
 from ..rundir.folder import RunDir
 from .gather import gather
 
+SHARE = r"\b(accuracy|share|confidence|calibration error)\b"
+"""In a scalar's name: it is a share, and shown in percent."""
+
 
 def write_report(folder: RunDir, state: str | None = None) -> list[str]:
     """Write (or write again) a run's report, and return what is damaged and left out of it.
@@ -44,6 +47,7 @@ def _templates() -> jinja2.Environment:
         "duration": duration,
         "cell": _cell,
         "percent": _percent,
+        "metric": _metric,
         "measured": _measured,
         "day": _day,
     }
@@ -68,6 +72,11 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f} %"
 
 
+def _metric(value: float | None, name: str) -> str:
+    """Return a metric's value as it is written: accuracies in percent."""
+    return _percent(value) if name.endswith("/acc") else _cell(value)
+
+
 def _scalar(value: float | None) -> str:
     return _cell(int(value)) if value is not None and value.is_integer() and abs(value) < 1e9 else _cell(value)
 
@@ -76,7 +85,7 @@ def _measured(value: float | None, name: str) -> tuple[str, str]:
     """Return what a scalar is called and how it is written: shares in percent, a unit behind the number."""
     name, unit = match.groups() if (match := re.fullmatch(r"(.+) \((\S+)\)", name)) else (name, "")
     name = name.replace("_", " ")
-    if value is not None and 0 <= value <= 1 and re.search(r"\b(accuracy|share)\b", name):
+    if value is not None and 0 <= value <= 1 and re.search(SHARE, name):
         return name, _percent(value)
     if value is not None and unit == "MiB" and value < 1:
         value, unit = 1024 * value, "KiB"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..api.ranking import number
+from ..api.shares import wilson_interval
 from ..rundir.record import Record
 from .images import SavedPredictions
 
@@ -33,19 +34,8 @@ def at_a_glance(
         return found | {"interval": None, "verdict": ""}
     images = len(predictions.targets)
     return found | {
-        "interval": interval(images - predictions.mistakes, images), "verdict": verdict(predictions, epochs),
+        "interval": wilson_interval(images - predictions.mistakes, images), "verdict": verdict(predictions, epochs),
     }  # fmt: skip
-
-
-def interval(right: int, images: int) -> tuple[float, float]:
-    """Return the 95 % interval of the share of right answers that so many images stand for.
-
-    Wilson, JASA 22, 209-212 (1927): unlike the textbook's, it holds near 0 and 1, and for few images.
-    """
-    from scipy.stats import binomtest
-
-    low, high = binomtest(right, images).proportion_ci(0.95, method="wilson")
-    return float(low), float(high)
 
 
 def setup(values: Mapping[str, Any], parameters: int | None, rates: Sequence[float]) -> dict[str, tuple[str, str]]:
@@ -77,7 +67,7 @@ def verdict(predictions: SavedPredictions, epochs: Lines) -> str:
     """Return in a sentence or two what became of a run that has its test answers."""
     images = len(predictions.targets)
     right = images - predictions.mistakes
-    low, high = interval(right, images)
+    low, high = wilson_interval(right, images)
     most_frequent = int(np.bincount(predictions.targets).max())
     if low <= most_frequent / images:
         return (

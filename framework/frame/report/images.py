@@ -78,7 +78,7 @@ def browsable(
     """
     gathered: dict[int, Entry] = {}
     spent = left_out = 0
-    with _Archives(folder.analysis) as archives:
+    with Archives(folder.analysis) as archives:
         for name, item in _in_turns(results):
             if item["index"] not in gathered and spent > BUDGET:
                 left_out += 1
@@ -88,7 +88,7 @@ def browsable(
 
 
 def _gather(
-    gathered: dict[int, Entry], archives: _Archives, name: str, item: Entry, predictions: SavedPredictions | None
+    gathered: dict[int, Entry], archives: Archives, name: str, item: Entry, predictions: SavedPredictions | None
 ) -> int:
     """Add an image of an analyzer, with its heat maps, to those gathered; return how many bytes that takes."""
     entry, spent = gathered.get(item["index"]), 0
@@ -114,12 +114,17 @@ def _in_turns(results: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Entry
 
 
 def _entry(item: Entry, image: Image.Image, predictions: SavedPredictions | None) -> Entry:
-    image.thumbnail((SIDE, SIDE))
     facts = {key: item[key] for key in ("index", "target", "predicted", "source")}
     facts |= {"confidence": _finite(item["confidence"]) or 0.0, "loss": _finite(item["loss"])}
     top = predictions.top(item["index"]) if predictions and item["index"] < len(predictions.targets) else []
+    return {**facts, **small_picture(image), "top": top, "in": [], "heats": []}
+
+
+def small_picture(image: Image.Image) -> Entry:
+    """Return an image as pages carry it, as `src`, and whether it is `small`: then it is shown pixel for pixel."""
+    image.thumbnail((SIDE, SIDE))
     small = max(image.size) <= 64
-    return {**facts, "src": _webp(image, lossless=small), "small": small, "top": top, "in": [], "heats": []}
+    return {"src": _webp(image, lossless=small), "small": small}
 
 
 def _finite(value: float | None) -> float | None:
@@ -128,7 +133,7 @@ def _finite(value: float | None) -> float | None:
     return None if known is None else round(known, 4)
 
 
-class _Archives:
+class Archives:
     """The images.zip of each analyzer, opened once. broken: the analyzers whose archive is damaged."""
 
     def __init__(self, folder: Path) -> None:
@@ -136,7 +141,7 @@ class _Archives:
         self.open: dict[str, zipfile.ZipFile] = {}
         self.broken: set[str] = set()
 
-    def __enter__(self) -> _Archives:
+    def __enter__(self) -> Archives:
         return self
 
     def __exit__(self, *_: object) -> None:

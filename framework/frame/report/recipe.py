@@ -14,6 +14,9 @@ from ..nested import Key
 from ..recipe.yaml_text import YamlFile, dotted, places, read_yaml
 from ..secrets import SHORTEST, hide_secrets, hide_settings, known_secrets, secret_settings
 
+ORIGINS = {"overrides": "command line", "found": "found by the LR finder", "swept": "the sweep"}
+"""Who decides values, in words, by what a run's record, or a sweep, calls their keys."""
+
 
 class Line(NamedTuple):
     """One line of the recipe; origin: who decided its value, if it was not the recipe."""
@@ -73,8 +76,7 @@ def changes(recipe: YamlFile, record: Mapping[str, Any]) -> list[Change]:
 
 def _origins(record: Mapping[str, Any]) -> dict[str, str]:
     """Return who decided the values that were not the recipe's own, by their dotted keys."""
-    given = dict.fromkeys(record.get("overrides", ()), "command line")
-    return given | dict.fromkeys(record.get("found", ()), "found by the LR finder")
+    return {key: origin for name, origin in ORIGINS.items() for key in record.get(name, ())}
 
 
 def _at(values: Any, key: Key) -> Any:

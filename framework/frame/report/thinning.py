@@ -32,7 +32,9 @@ def thinned(chart: C) -> C:
 
 def points_at(places: Sequence[int], line: Series) -> Series:
     """Return a line with these of its points only."""
-    return replace(line, x=[line.x[place] for place in places], y=[line.y[place] for place in places])
+    x, y = [line.x[place] for place in places], [line.y[place] for place in places]
+    low, high = ([ends[place] for place in places] if ends else ends for ends in (line.low, line.high))
+    return replace(line, x=x, y=y, low=low, high=high)
 
 
 def course(y: Sequence[float | None]) -> list[int]:

@@ -43,6 +43,8 @@ class SavedChart(Chart):
         for line in self.series:
             if len(line.x) != len(line.y):
                 raise ValueError(f"{len(line.x)} values of x, {len(line.y)} of y")
+            if (len(line.low), len(line.high)) not in ((0, 0), (len(line.y), len(line.y))):
+                raise ValueError(f"{len(line.low)} and {len(line.high)} ends of intervals, {len(line.y)} values of y")
 
 
 @with_config(FINITE)

@@ -18,7 +18,7 @@ from ..rundir.folder import RunDir, open_run, write_json
 from ..rundir.history import read_lines
 from ..rundir.jsonfile import read_json
 from ..secrets import hide_secrets
-from .spec import Point, Sweep, overrides
+from .spec import Dimension, Point, Sweep, overrides
 
 State = Literal["planned", "running", "interrupted", "finished", "stopped", "failed"]
 PATIENCE_S = 60
@@ -78,6 +78,27 @@ class Record(BaseModel):
     mode: Mode
     trials: list[Trial]
 
+    @property
+    def space(self) -> dict[str, Dimension]:
+        """What each key takes."""
+        return {key: Dimension.model_validate(given) for key, given in self.sweep["space"].items()}
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the best value, of those that ended by themselves if there are any."""
+        sound = [trial for trial in self.ranked if trial.value is not None and trial.state != "failed"]
+        return next((trial for trial in sound if trial.state == "finished"), sound[0] if sound else None)
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """The trials, the best first. Of equals, those come first whose metric was a number in more epochs."""
+        mode = self.mode
+
+        def order(one: Trial, other: Trial) -> int:
+            return better(other.value, one.value, mode) - better(one.value, other.value, mode) or one.gaps - other.gaps
+
+        return sorted(self.trials, key=cmp_to_key(order))
+
 
 @dataclass(frozen=True)
 class SweepDir:
@@ -123,22 +144,6 @@ class SweepDir:
                 trial.state = "finished" if finished else "interrupted"
                 trial.read(self.sweep)
         self.save()
-
-    @property
-    def best(self) -> Trial | None:
-        """The trial with the best value, of those that ended by themselves if there are any."""
-        sound = [trial for trial in self.ranked if trial.value is not None and trial.state != "failed"]
-        return next((trial for trial in sound if trial.state == "finished"), sound[0] if sound else None)
-
-    @property
-    def ranked(self) -> list[Trial]:
-        """The trials, the best first. Of equals, those come first whose metric was a number in more epochs."""
-        mode = self.record.mode
-
-        def order(one: Trial, other: Trial) -> int:
-            return better(other.value, one.value, mode) - better(one.value, other.value, mode) or one.gaps - other.gaps
-
-        return sorted(self.trials, key=cmp_to_key(order))
 
 
 def open_sweep(sweep: Sweep) -> SweepDir:

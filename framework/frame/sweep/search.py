@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from .spec import Dimension, Point
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
 
 
 class Search:
@@ -62,21 +63,32 @@ class Search:
 
     def _note(self, trial: Trial) -> None:
         """Tell the study of a trial of an earlier call."""
-        from optuna.trial import create_trial
-
         if trial.value is not None and trial.state in ("finished", "stopped"):
-            params = {key: _drawn(self.space[key], value) for key, value in trial.point.items()}
-            distributions = {key: _distribution(self.space[key]) for key in params}
-            self.study.add_trial(create_trial(params=params, distributions=distributions, value=trial.value))
+            self.study.add_trial(known_trial(self.space, trial))
+
+
+def known_trial(space: Mapping[str, Dimension], trial: Trial) -> optuna.trial.FrozenTrial:
+    """Return a trial that has a value as Optuna knows it."""
+    from optuna.trial import create_trial
+
+    params = {key: _drawn(space[key], value) for key, value in trial.point.items()}
+    distributions = {key: _distribution(space[key]) for key in params}
+    return create_trial(params=params, distributions=distributions, value=trial.value)
 
 
 def _study(method: str, seed: int, mode: Mode) -> optuna.Study:
+    from optuna import samplers
+
+    # constant_liar: trials that still run count as poor, so that those side by side differ
+    sampler = samplers.TPESampler(seed=seed, constant_liar=True) if method == "tpe" else samplers.RandomSampler(seed)
+    return new_study(mode, sampler)
+
+
+def new_study(mode: Mode, sampler: BaseSampler | None = None) -> optuna.Study:
+    """Return a study of Optuna's that says nothing."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    samplers = optuna.samplers
-    # constant_liar: trials that still run count as poor, so that those side by side differ
-    sampler = samplers.TPESampler(seed=seed, constant_liar=True) if method == "tpe" else samplers.RandomSampler(seed)
     return optuna.create_study(sampler=sampler, direction="maximize" if mode == "max" else "minimize")
 
 

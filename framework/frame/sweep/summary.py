@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..api.figures import INK, house_style, new_figure, png
 from ..api.results import Picture
@@ -19,19 +18,17 @@ from ..recipe.saved import as_yaml
 from ..rundir.files import write_bytes, write_text
 from ..rundir.folder import open_run
 from ..secrets import printable
+from .axes import height, short, ticks
 from .record import SweepDir, Trial
 from .spec import Dimension, Sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MANY = 12
-"""Up to this many choices, an axis names each."""
-
 
 def summarize(folder: SweepDir, console: Console, *, complete: bool) -> None:
     """Print the table; write the picture and best.yaml beside sweep.json. complete: whether all trials have ended."""
-    best = folder.best
+    best = folder.record.best
     _say_table(folder, best, console)
     told = SweepEnd(event="sweep_end", sweep=str(folder.path), complete=complete, best=None, recipe=None, picture=None)
     if best is None or best.run is None or best.value is None:
@@ -50,7 +47,7 @@ def summarize(folder: SweepDir, console: Console, *, complete: bool) -> None:
 
 def _say_table(folder: SweepDir, best: Trial | None, console: Console) -> None:
     """Say the trials, the best ones on top, and below each that failed why."""
-    trials, keys, width = folder.ranked, list(folder.sweep.space), console.width
+    trials, keys, width = folder.record.ranked, list(folder.sweep.space), console.width
     cells = [_cells(folder, trial) for trial in trials]
     for names in (keys, _last_parts(keys)):  # on a terminal too narrow for the whole keys
         header = ("trial", *names, folder.sweep.metric, "epochs", "state", "run")
@@ -72,7 +69,7 @@ def _last_parts(keys: Sequence[str]) -> Sequence[str]:
 
 
 def _cells(folder: SweepDir, trial: Trial) -> list[str]:
-    values = [_short(trial.point.get(key)) for key in folder.sweep.space]
+    values = [short(trial.point.get(key)) for key in folder.sweep.space]
     value = "" if trial.value is None else f"{trial.value:.4f}"
     run = shown(Path(trial.run)) if trial.run else "–"
     return [printable(cell) for cell in (str(trial.number), *values, value, f"{trial.epochs:g}", trial.state, run)]
@@ -99,7 +96,7 @@ def draw(sweep: Sweep, trials: Sequence[Trial]) -> bytes:
         norm = Normalize(min(results), max(results))
         colors = colormaps["viridis" if sweep.mode == "max" else "viridis_r"]
         for trial, result in sorted(zip(valued, results, strict=True), key=lambda one: one[1]):
-            heights = [_height(dimension, trial.point[key]) for key, dimension in sweep.space.items()]
+            heights = [height(dimension, trial.point[key]) for key, dimension in sweep.space.items()]
             axes.plot(heights, color=colors(norm(result)), marker="o", markersize=4, alpha=0.9)
         for place, dimension in enumerate(sweep.space.values()):
             _draw_axis(axes, place, dimension)
@@ -112,28 +109,8 @@ def draw(sweep: Sweep, trials: Sequence[Trial]) -> bytes:
         return png(Picture("parallel", "", figure))
 
 
-def _height(dimension: Dimension, value: Any) -> float:
-    """Return where a value lies on its axis, 0 to 1."""
-    if dimension.choice is not None:
-        return dimension.choice.index(value) / max(len(dimension.choice) - 1, 1)
-    low, high = dimension.bounds
-    if dimension.kind == "loguniform":
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return float((value - low) / (high - low))
-
-
 def _draw_axis(axes: Axes, place: int, dimension: Dimension) -> None:
     """Draw an axis with its ends, or its choices where they are few."""
     axes.axvline(place, color="#999999", linewidth=0.8, zorder=0)
-    values = dimension.bounds
-    if len(values) > MANY:
-        values = (values[0], values[-1])
-    for value in values:
-        text = shorten(_short(value), 18)
-        axes.annotate(
-            text, (place, _height(dimension, value)), (5, 4), textcoords="offset points", fontsize=8, color=INK
-        )
-
-
-def _short(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+    for text, at in ticks(dimension):
+        axes.annotate(shorten(text, 18), (place, at), (5, 4), textcoords="offset points", fontsize=8, color=INK)

@@ -161,6 +161,9 @@ def _check_figure(where: str, figure: Figure) -> None:
         for series in figure.series:
             found = f"{len(series.x)} x and {len(series.y)} y in '{series.name}'"
             require(len(series.x) == len(series.y), f"{where} has {found}: one of each per point")
+            ends = (len(series.low), len(series.high))
+            even = ends in ((0, 0), (len(series.y), len(series.y)))
+            require(even, f"{where} has {ends[0]} low, {ends[1]} high ends in '{series.name}': one of each per point")
             require(all(map(_is_number, series.x)), f"{where} has an x in '{series.name}' that is no finite number")
         names = [series.name for series in figure.series]
         require(len(set(names)) == len(names), f"{where} has two series of one name: tell them apart")

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from frame import AnalysisRun, AnalyzerComponent, AnalyzerResult, Chart, Color, Component, Series, Table, hookimpl
+from frame import (
+    AnalysisRun,
+    AnalyzerComponent,
+    AnalyzerResult,
+    Chart,
+    Color,
+    Component,
+    Series,
+    Table,
+    hookimpl,
+    wilson_interval,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,11 +115,12 @@ def reliability(predictions: Predictions, bins: Bins) -> Chart:
         f"cautious. On the whole the model is {too} (mean confidence {100 * confidence:.1f} %, accuracy "
         f"{100 * accuracy:.1f} %); the expected calibration error is {100 * bins.error:.1f} %. Where the confidence is "
         "used, scale the logits by a temperature fitted to validation images; label smoothing and mixup in training "
-        "help too. Bins of few images (see the table) are noisy."
+        "help too. The lines on the bars are 95 % intervals (Wilson): they are long where a bin has few images."
     )
     x = (100 * bins.centres).tolist()
+    low, high = zip(*map(sure, bins.accuracy, bins.counts), strict=True)
     series = [
-        Series("accuracy", x, bins.accuracy.tolist(), "blue", kind="bars"),
+        Series("accuracy", x, bins.accuracy.tolist(), "blue", kind="bars", low=low, high=high),
         Series("mean confidence", x, bins.confidence.tolist(), "orange", kind="points"),
         Series("perfectly calibrated", [0, 100], [0, 1], "grey", dashed=True),
     ]
@@ -116,6 +128,11 @@ def reliability(predictions: Predictions, bins: Bins) -> Chart:
     return Chart(
         name, "Reliability diagram", "confidence (%)", "accuracy (%)", series, caption, percent=True, y_range=(0, 1)
     )
+
+
+def sure(accuracy: float, count: int) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of a bin's accuracy, none for an empty bin."""
+    return wilson_interval(round(accuracy * count), int(count)) if count else (None, None)
 
 
 def histograms(predictions: Predictions, count: int) -> Chart:
@@ -169,7 +186,8 @@ def bin_table(bins: Bins) -> Table:
         if count
     ]
     columns = ("confidence", "images", "accuracy", "mean confidence")
-    return Table("reliability", "Bins of the reliability diagram", columns, rows, "Bins without an image are left out.")
+    caption = "Bins without an image are left out."
+    return Table("reliability", "Bins of the reliability diagram", columns, rows, caption, percent=columns[2:])
 
 
 @hookimpl

@@ -78,7 +78,8 @@ def per_class(run: AnalysisRun) -> Table:
         "Precision: the share of right ones among the images given this class. Recall: the share of this class that "
         "was found. F1: their harmonic mean. Images: of this class in the test set."
     )
-    return Table("per_class", "Scores of each class", ("class", "precision", "recall", "F1", "images"), rows, caption)
+    columns = ("class", "precision", "recall", "F1", "images")
+    return Table("per_class", "Scores of each class", columns, rows, caption, percent=columns[1:4])
 
 
 def confused_cells(matrix: npt.NDArray[Any]) -> Cells:
@@ -99,7 +100,7 @@ def confused_pairs(matrix: npt.NDArray[Any], classes: tuple[str, ...], cells: Ce
     ]
     columns = ("true", "predicted", "images", "share of true class")
     caption = "The most frequent mistakes." if rows else "The model made no mistake on the test images."
-    return Table("confused_pairs", PAIRS, columns, rows, caption)
+    return Table("confused_pairs", PAIRS, columns, rows, caption, percent=columns[-1:])
 
 
 def pairs_picture(run: AnalysisRun, matrix: npt.NDArray[Any], cells: Cells, browsable: int) -> Picture:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
-from frame import AnalyzerResult, Chart, Color, Component, HistoryAnalyzer, RunHistory, Series, best_of, hookimpl
+from frame import (
+    AnalyzerResult,
+    Chart,
+    Color,
+    Component,
+    HistoryAnalyzer,
+    RunHistory,
+    Series,
+    best_of,
+    hookimpl,
+    wilson_interval,
+)
 
 Lines = Sequence[Mapping[str, Any]]
 Points = tuple[list[float], list[float]]
@@ -29,7 +42,7 @@ class Curves(HistoryAnalyzer):
             return AnalyzerResult(TITLE, notes=("No step was logged yet, so there is no curve to draw.",))
         held_out = next((split for split in NAMES if any(f"{split}/acc" in line for line in epochs)), "test")
         charts = [
-            *learning(steps, epochs, held_out),
+            *learning(steps, epochs, held_out, images_of(run, NAMES[held_out])),
             *schedule(run, steps or epochs),
             gradient(steps),
             throughput([line for line in run.timing if "images_per_s" in line]),
@@ -56,19 +69,36 @@ def curve(name: str, found: Points, color: Color) -> list[Series]:
     return [Series(f"{name}, as logged", x, y, color, pale=True), smooth]
 
 
-def learning(steps: Lines, epochs: Lines, held_out: str) -> Iterable[Chart | None]:
-    """Yield loss and accuracy: the training's per step, and both sets' per epoch."""
+def images_of(run: RunHistory, part: str) -> int:
+    """Return how many images a part of the data has, 0 where the run does not say."""
+    file = run.folder / "data.json"
+    counts = json.loads(file.read_text()).get("class_counts", {}) if file.is_file() else {}
+    return sum(counts.get(part, ()))
+
+
+def sure(line: Series, images: int) -> Series:
+    """Return a curve of accuracies on so many images with their intervals."""
+    ends = [wilson_interval(round(share * images), images) for share in line.y if share is not None]
+    return replace(line, low=[low for low, _ in ends], high=[high for _, high in ends])
+
+
+def learning(steps: Lines, epochs: Lines, held_out: str, images: int) -> Iterable[Chart | None]:
+    """Yield loss and accuracy: the training's per step, and both sets' per epoch. images: in the held-out set."""
     name = NAMES[held_out]
     for metric, title, unit in (("loss", "Loss", "cross-entropy"), ("acc", "Accuracy", "accuracy (%)")):
         percent = metric == "acc"
         train, held = points(epochs, f"train/{metric}"), points(epochs, f"{held_out}/{metric}")
+        known, band = curve(name, held, "orange"), ""
+        if percent and images and len(known) == 1:  # a running mean has no interval of its own
+            known = [sure(known[0], images)]
+            band = f" The band is the 95 % interval of {images:,} images (Wilson)."
         yield chart(
             f"{metric}_epochs",
             f"{title} per epoch: training and {name}",
             unit,
-            [*curve("training", train, "blue"), *curve(name, held, "orange")],
+            [*curve("training", train, "blue"), *known],
             "Training values are measured on augmented images while the weights change; the distance between the "
-            f"curves is what does not carry over to the {name} set.{best(held, name, percent)}",
+            f"curves is what does not carry over to the {name} set.{band}{best(held, name, percent)}",
             percent=percent,
         )
         yield chart(

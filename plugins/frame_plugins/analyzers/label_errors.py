@@ -161,7 +161,7 @@ def suspect_table(run: AnalysisRun, suspects: npt.NDArray[np.int64], guessed: np
     ]
     columns = ("index", "label", "suggested", "p(label)", "p(suggested)", "margin", "source")
     caption = "All suspected images, the least believable label first. index: the image's number in the test set."
-    return Table("label_errors", TITLE, columns, rows, f"{caption} {DOUBT}")
+    return Table("label_errors", TITLE, columns, rows, f"{caption} {DOUBT}", percent=("p(label)", "p(suggested)"))
 
 
 @hookimpl

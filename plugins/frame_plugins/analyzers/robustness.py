@@ -226,7 +226,7 @@ def table(clean: float, accuracies: Accuracies, chance: str) -> Table:
         for name in ranked
     ]
     caption = f"Accuracy at each severity, their mean, and how far that is below the images as they are. {chance}"
-    return Table("robustness", "Accuracy by corruption and severity", columns, rows, caption)
+    return Table("robustness", "Accuracy by corruption and severity", columns, rows, caption, percent=columns[1:])
 
 
 def examples(image: Image, index: int, corrupters: Sequence[Corrupter]) -> Figure:

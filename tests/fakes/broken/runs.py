@@ -114,6 +114,7 @@ ANALYZERS = [
     ("its_figures_render", "two series of one name", chart(series=(Series("s", (1,), (1,)), Series("s", (1,), (2,))))),
     ("its_figures_render", "1 cells in row 0 and 2 columns", shows(tables=(Table("t", "T", ("a", "b"), ((1,),)),))),
     ("its_figures_render", "has a int64 in row 0: take str, int, float or None", shows(tables=(Table("t", "T", ("a",), ((np.int64(1),),)),))),
+    ("its_figures_render", "2 low, 0 high ends in 's'", chart(series=(Series("s", (1, 2), (1, 2), low=(0, 1)),))),
     ("its_figures_render", "scalar 'x' is nan: leave out what is no finite number", shows(scalars={"x": float("nan")})),
     ("its_figures_render", "image 0 is float64 (4, 4): make it (H, W, 1 or 3) uint8", shows(images=(frame.LabelledImage(np.zeros((4, 4)), 0, "a", "b", 1.0, 0.0),))),
     ("can_do_with_right_answers_only", "say in `notes` what cannot be shown", divides(lambda run: len(run.predictions.targets) - correct(run))),

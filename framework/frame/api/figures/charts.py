@@ -100,6 +100,24 @@ def _draw_bars(axes: Axes, series: Series, place: int, count: int) -> None:
     x = [centre + (place - (count - 1) / 2) * width for centre in series.x]
     y = [value if value is not None and isfinite(value) else 0.0 for value in series.y]
     axes.bar(x, y, width=width, color=COLORS[series.color], alpha=0.75, label=series.name)
+    _draw_whiskers(axes, x, series, INK)
+
+
+def _intervals(x: Sequence[float], series: Series) -> list[tuple[float, float, float]]:
+    """Return where each interval of a series stands, and its ends; `x`: where the series' values do."""
+    given = zip(x, series.low, series.high, strict=True) if series.low else ()
+    return [
+        (at, low, high)
+        for at, low, high in given
+        if low is not None and high is not None and isfinite(low) and isfinite(high)
+    ]
+
+
+def _draw_whiskers(axes: Axes, x: Sequence[float], series: Series, color: str) -> None:
+    """Draw the intervals of bars or points that stand at `x`."""
+    if ends := _intervals(x, series):
+        at, low, high = zip(*ends, strict=True)
+        axes.vlines(at, low, high, color=color, linewidth=1.2)
 
 
 def _draw_series(axes: Axes, series: Series) -> None:
@@ -111,6 +129,11 @@ def _draw_series(axes: Axes, series: Series) -> None:
     line = "" if series.kind == "points" else "--" if series.dashed else "-"
     marker = "o" if series.kind == "points" or (len(x) <= FEW and not series.dashed) else ""
     axes.plot(x, y, linestyle=line, marker=marker, markersize=4, **style)
+    if series.kind == "points":
+        _draw_whiskers(axes, series.x, series, COLORS[series.color])
+    elif ends := _intervals(series.x, series):
+        at, low, high = zip(*ends, strict=True)
+        axes.fill_between(at, low, high, color=COLORS[series.color], alpha=0.18, linewidth=0)
 
 
 def _draw_matrix(matrix: Matrix) -> MatplotlibFigure:
@@ -125,7 +148,8 @@ def _draw_matrix(matrix: Matrix) -> MatplotlibFigure:
     _name_classes(axes, matrix.classes)
     if len(matrix.classes) <= ANNOTATED:
         _annotate(axes, matrix.counts, share)
-    bar = figure.colorbar(image, ax=axes, shrink=0.6, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format="{x:.0%}")
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1])
+    bar.ax.yaxis.set_major_formatter(lambda part, _: f"{100 * part:.0f} %")
     bar.set_label("share of the true class")
     bar.ax.tick_params(labelsize=8)
     return figure
@@ -151,5 +175,5 @@ def _annotate(axes: Axes, counts: npt.NDArray[Any], share: npt.NDArray[Any]) -> 
         color = "white" if share[row, column] > 0.35 else INK
         axes.text(column, row, f"{counts[row, column]}", va="bottom" if few else "center", color=color, **style)
         if few:
-            rate = f"{share[row, column]:.1%}"
+            rate = f"{100 * share[row, column]:.1f} %"
             axes.text(column, row + 0.08, rate, ha="center", va="top", color=color, fontsize=6.5)

@@ -82,4 +82,5 @@ def image_table(name: str, title: str, images: Sequence[LabelledImage]) -> Table
     """Return the images' facts, a row each."""
     rows = [(i.index, i.target, i.predicted, round(i.confidence, 6), round(i.loss, 6), i.source) for i in images]
     columns = ("index", "true", "predicted", "confidence", "loss", "source")
-    return Table(name, title, columns, rows, "index: the image's number in the test set. loss: its cross-entropy.")
+    caption = "index: the image's number in the test set. loss: its cross-entropy."
+    return Table(name, title, columns, rows, caption, percent=("confidence",))

@@ -24,8 +24,9 @@ function asWanted(chart, { log, smooth, steps }) {
     const raw = series.some((each) => each.pale);
     series = series.flatMap((each) => {
       if (each.pale || each.dashed || each.kind !== "line") return [each];
-      const mean = { ...each, y: smoothed(each.y, smooth) };
-      return raw ? [mean] : [{ ...each, name: `${each.name}, as logged`, pale: true }, mean];
+      const [y, low, high] = [each.y, each.low, each.high].map((values) => smoothed(values, smooth));
+      const mean = { ...each, y, low, high };
+      return raw ? [mean] : [{ ...each, name: `${each.name}, as logged`, pale: true, low: [], high: [] }, mean];
     });
   }
   if (steps && isCurve(chart)) {

@@ -9,9 +9,66 @@ function number(value, chart) {
   return size >= 1e4 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
 
+// The series that have intervals: their low and high ends are drawn as lines that nobody sees, behind all others.
+const withIntervals = (chart) => chart.series.filter((series) => series.low?.length);
+
 // The series of a chart have x of their own: one table with an x for each of them, and gaps between.
 function joined(chart) {
-  return uPlot.join(chart.series.map((series) => [series.x, series.y]));
+  const ends = withIntervals(chart).map((series) => [series.x, series.high, series.low]);
+  const tables = [...chart.series.map((series) => [series.x, series.y]), ...ends];
+  return tables.every(([x]) => new Set(x).size === x.length) ? uPlot.join(tables) : stacked(tables);
+}
+
+// The same where an x has several points: a row for each of them.
+function stacked(tables) {
+  const width = sum(tables.map((table) => table.length - 1));
+  let place = 0;
+  const rows = tables.flatMap(([x, ...ys]) => {
+    const made = x.map((each, i) => [each, ...Array(place).fill(null), ...ys.map((y) => y[i]), ...Array(width - place - ys.length).fill(null)]);
+    place += ys.length;
+    return made;
+  });
+  rows.sort((a, b) => a[0] - b[0]);
+  return Array.from({ length: width + 1 }, (_, column) => rows.map((row) => row[column]));
+}
+
+// The places of a series' high and low ends among the lines of the plot, null where it has no intervals.
+function endsOf(series, chart) {
+  const place = withIntervals(chart).indexOf(series);
+  return place < 0 ? null : [1 + chart.series.length + 2 * place, 2 + chart.series.length + 2 * place];
+}
+
+function bands(chart) {
+  const lines = withIntervals(chart).filter((series) => series.kind === "line");
+  return lines.map((series) => ({ series: endsOf(series, chart), fill: () => `color-mix(in srgb, ${colour(series.color)} 20%, transparent)` }));
+}
+
+// Intervals of bars and points are whiskers.
+function whiskers(chart) {
+  const standing = withIntervals(chart).filter((series) => series.kind !== "line");
+  return {
+    hooks: {
+      draw: (plot) => {
+        for (const series of standing) {
+          if (!plot.series[1 + chart.series.indexOf(series)].show) continue;
+          const pen = plot.ctx;
+          pen.save();
+          pen.strokeStyle = colour(series.kind === "bars" ? "text" : series.color);
+          pen.lineWidth = 1.5 * devicePixelRatio;
+          series.x.forEach((x, i) => {
+            if (series.low[i] === null || series.high[i] === null) return;
+            const [at, from, to] = [plot.valToPos(x, "x", true), plot.valToPos(series.low[i], "y", true), plot.valToPos(series.high[i], "y", true)];
+            if (at < plot.bbox.left || at > plot.bbox.left + plot.bbox.width) return;
+            pen.beginPath();
+            pen.moveTo(at, from);
+            pen.lineTo(at, to);
+            pen.stroke();
+          });
+          pen.restore();
+        }
+      },
+    },
+  };
 }
 
 // Where a series has no value at the cursor, its nearest one is shown.
@@ -76,6 +133,8 @@ function line(series, chart) {
   };
 }
 
+const unseen = { width: 0, points: { show: false }, spanGaps: true };
+
 function axis(label, size, percent) {
   const tick = (value) => (value === null ? "" : short(percent ? 100 * value : value));
   const lines = { stroke: () => colour("grid"), width: 1 };
@@ -106,6 +165,9 @@ function ranges(chart) {
   const pad = bars.length ? (bars[0].x[1] - bars[0].x[0]) / 2 : 0;
   const x = { time: false, distr: chart.x_log ? 3 : 1 };
   if (pad) x.range = (_, low, high) => [low - pad, high + pad];
+  // room for the outermost points; without it those that share the last x are cut off
+  const points = chart.series.every((series) => series.kind === "points");
+  if (points) x.range = (_, low, high) => (chart.x_log ? [low / (high / low) ** 0.04 / 1.001, high * (high / low) ** 0.04 * 1.001] : [low - 0.04 * (high - low || 1), high + 0.04 * (high - low || 1)]);
   const y = { distr: chart.y_log ? 3 : 1 };
   if (chart.y_range) y.range = chart.y_range;
   else if (chart.y_log) y.range = (_, low, high) => (low > 0 ? [oneDigit(low, Math.floor), oneDigit(high, Math.ceil)] : [1, 10]);
@@ -122,10 +184,11 @@ function drawChart(place, chart = data.charts[place.dataset.chart]) {
     height: Math.round(Math.max(240, Math.min(380, place.clientWidth * 0.55))),
     scales: ranges(chart),
     legend: { show: false },
-    cursor: { drag: { x: true, y: false }, dataIdx: nearest, points: { size: 8 } },
-    series: [{}, ...chart.series.map((series) => line(series, chart))],
+    cursor: { drag: { x: true, y: false }, dataIdx: nearest, points: { size: (_, i) => (i > chart.series.length ? 0 : 8) } },
+    series: [{}, ...chart.series.map((series) => line(series, chart)), ...withIntervals(chart).flatMap(() => [unseen, unseen])],
+    bands: bands(chart),
     axes: [{ ...axis(chart.x_label, 28, false), ...whole(chart) }, axis(chart.y_label, 56, chart.percent)],
-    plugins: [marks(chart)],
+    plugins: [whiskers(chart), marks(chart)],
     hooks: { setCursor: [(plot) => readout(plot)], setScale: [(plot) => zoomed(plot)] },
   }, joined(chart), place);
   plot.over.addEventListener("dblclick", () => reset());
@@ -140,7 +203,7 @@ function drawChart(place, chart = data.charts[place.dataset.chart]) {
     button.setAttribute("aria-pressed", "true");
     button.onclick = () => {
       const show = !plot.series[i + 1].show;
-      plot.setSeries(i + 1, { show });
+      for (const place of [i + 1, ...(endsOf(series, chart) ?? [])]) plot.setSeries(place, { show });
       button.setAttribute("aria-pressed", String(show));
     };
     values.push(value);
@@ -153,8 +216,14 @@ function drawChart(place, chart = data.charts[place.dataset.chart]) {
 
   function readout(plot) {
     const { idx, idxs } = plot.cursor;
-    values.forEach((value, i) => (value.textContent = idx === null || idx === undefined ? "" : number(plot.data[i + 1][idxs[i + 1]], chart)));
+    values.forEach((value, i) => (value.textContent = idx === null || idx === undefined ? "" : said(plot, i, idxs[i + 1])));
     at.textContent = idx === null || idx === undefined ? "" : `${chart.x_label.replace(/ \(.*/, "")} ${number(plot.data[0][idx], {})}`;
+  }
+  // The value of a series at a point, with its interval.
+  function said(plot, i, at) {
+    const [high, low] = (endsOf(chart.series[i], chart) ?? []).map((place) => plot.data[place][at]);
+    const interval = low === undefined || low === null ? "" : ` (${number(low, chart)} to ${number(high, chart)})`;
+    return number(plot.data[i + 1][at], chart) + interval;
   }
   function zoomed(plot) {
     back.hidden = plot.scales.x.min <= all[0] && plot.scales.x.max >= all[all.length - 1];

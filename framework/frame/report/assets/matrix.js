@@ -2,8 +2,6 @@
 // Confusion matrices: in numbers or shares, in the data's order or the most confused classes first. A cell leads to its
 // images.
 
-const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
-
 // The classes that take part in most mistakes come first, whether they are missed or named in the place of others.
 function byMistakes(counts) {
   const mistakes = counts.map((row, i) => sum(row) + sum(counts.map((other) => other[i])) - 2 * row[i]);

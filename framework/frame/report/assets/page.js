@@ -10,5 +10,6 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

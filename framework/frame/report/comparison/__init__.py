@@ -12,6 +12,7 @@ from ...errors import UserError, shown
 from ...rundir.folder import RunDir
 from .. import render
 from ..shapes import Damaged
+from .changed import changed_answers
 from .parts import Row, color, curves, metrics, recipe_differences, same_images, tests
 from .side import Side, read_side
 
@@ -49,9 +50,12 @@ class Comparison:
     def page(self) -> str:
         """Return it as one page of HTML, with no file beside it."""
         charts = [{"kind": "chart", "id": chart.name, **asdict(chart)} for chart in self.curves]
-        data = {"charts": {chart["id"]: chart for chart in charts}, "images": [], "classes": []}
+        data: dict[str, Any] = {"charts": {chart["id"]: chart for chart in charts}, "images": [], "classes": []}
         facts = [{**_facts(side), "color": color(place)} for place, side in enumerate(self.sides)]
-        return render("compare.html.j2", {**vars(self), "curves": charts, "data": data, "facts": facts})
+        damaged = Damaged()
+        data["answers"] = changed = changed_answers(self.sides, damaged)
+        more = {"curves": charts, "data": data, "facts": facts, "changed": changed}
+        return render("compare.html.j2", {**vars(self), **more, "damaged": [*self.damaged, *damaged]})
 
 
 def compare(folders: Sequence[RunDir]) -> Comparison:

@@ -143,13 +143,13 @@ def _test(first: Side, second: Side) -> dict[str, Any]:
     if one is None or two is None:
         without = [side.letter for side in (first, second) if side.predictions is None]
         return {"refused": f"no predictions of {' and '.join(without)}"}
-    if reason := _unlike(one, two):
+    if reason := unlike(one, two):
         return {"refused": f"the test sets differ: {reason}"}
     note = OTHER_DATA if _other_data([first, second]) else None
     return {"images": len(one.targets), **asdict(mcnemar(one.right, two.right)), "note": note}
 
 
-def _unlike(one: Graded, two: Graded) -> str | None:
+def unlike(one: Graded, two: Graded) -> str | None:
     """Say in what two test sets differ, None if they have the same targets."""
     if one.classes != two.classes:
         return "other classes"

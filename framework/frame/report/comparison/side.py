@@ -22,11 +22,18 @@ from ..shapes import Damaged
 
 @dataclass(frozen=True)
 class Graded:
-    """The predictions on the test set. targets: (N,); right: (N,) bool."""
+    """The predictions on the test set, (N,) each. confidence: the probability of the answer; belief: of the target."""
 
     classes: list[str]
     targets: np.ndarray
-    right: np.ndarray
+    predicted: np.ndarray
+    confidence: np.ndarray
+    belief: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each answer is."""
+        return self.predicted == self.targets
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,9 @@ def _graded(folder: RunDir) -> Graded | None:
     predictions = SavedPredictions.read(folder)
     if predictions is None:
         return None
-    return Graded(predictions.classes, predictions.targets, predictions.probabilities.argmax(1) == predictions.targets)
+    chances, targets = predictions.probabilities, predictions.targets
+    belief = chances[np.arange(len(targets)), targets]
+    return Graded(predictions.classes, targets, chances.argmax(1), chances.max(1), belief)
 
 
 def _environment(folder: RunDir) -> dict[str, Any]:
