@@ -115,6 +115,18 @@ def test_a_sweeps_table_fits_80_columns_and_says_below_a_failed_trial_why(tmp_pa
     assert lines[1].split() == ["trial", "lr", "batch_size", "clip_grad_norm", "test/acc", "epochs", "state"]
 
 
+def test_an_epochs_bar_is_one_line_of_80_columns_with_the_time_that_is_left():
+    console, output = Console(), io.StringIO()
+    console.out = RichConsole(file=output, force_terminal=True, width=80, soft_wrap=True)
+    with console.bar("epoch 12/24", 120, 490) as bar:
+        bar.status("loss 1.5084  acc 55.11%  5,125 images/s")
+        bar.progress.refresh()
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.getvalue()).replace("\r", "\n").splitlines()
+    (line,) = {line for line in drawn if "images/s" in line}
+    assert len(line) <= 80
+    assert line.endswith("images/s --:--")
+
+
 def test_the_lr_finders_bar_has_a_total_from_the_first():
     recipe = load_recipe(str(TINY), ["lr_finder={use: lr_range_test, num_steps: 14, rule: minimum_tenth}"]).recipe
     parts = build(recipe, load_data(recipe))

@@ -20,6 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from ..rundir.files import open_to_append
@@ -82,10 +83,15 @@ class Console:
     @contextmanager
     def bar(self, title: str, done: int = 0, total: int | None = None) -> Iterator[Bar]:
         """Show progress on a terminal while the block runs, and nothing elsewhere. total: None if not known yet."""
-        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), Count()]
-        columns += [TextColumn("{task.fields[status]}"), TimeRemainingColumn(compact=True)]
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), Count(table_column=whole())]
+        columns += [TextColumn("{task.fields[status]}"), TimeRemainingColumn(compact=True, table_column=whole())]
         with Progress(*columns, console=self.out, transient=True, disable=not self.out.is_terminal) as progress:
             yield Bar(progress, title, done, total)
+
+
+def whole() -> Column:
+    """Return a column that keeps its text in one piece where the line is too long: the bar becomes shorter."""
+    return Column(no_wrap=True)
 
 
 class Count(MofNCompleteColumn):
