@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib import font_manager
 
 from fakes.pictures import render
-from frame import Chart, Series, figures
+from frame import Chart, Picture, Series, figures
+from frame.api.figures import style
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -36,3 +39,21 @@ def test_intervals_are_drawn(kind):
         for each in (line, Series("a", line.x, line.y, kind=kind, low=(0.2, None, 0.4), high=(0.8, None, 0.9)))
     )
     assert (plain != sure).any()
+
+
+def test_a_name_in_any_script_is_drawn_without_a_warning(recwarn):
+    with figures.house_style():
+        figure = figures.new_figure(1)
+        figure.suptitle("猫 кот قطة 🐱 बिल्ली ແມວ")
+    assert figures.png(Picture("cats", "Cats", figure)).startswith(b"\x89PNG")
+    assert [str(one.message) for one in recwarn] == []
+
+
+def test_letters_come_from_the_first_font_of_this_machine_that_has_them(monkeypatch):
+    monkeypatch.setattr(font_manager, "get_font_names", lambda: ["Comic Sans MS", "Noto Sans CJK JP", "DejaVu Sans"])
+    style._fonts.cache_clear()
+    try:
+        with figures.house_style():
+            assert matplotlib.rcParams["font.family"] == ["DejaVu Sans", "Noto Sans CJK JP"]
+    finally:
+        style._fonts.cache_clear()

@@ -6,8 +6,10 @@ Ito's, which readers with a colour vision deficiency can tell apart (https://jfl
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..results import Color
@@ -34,8 +36,18 @@ WIDTH = 9.0
 """Inches. At 200 dpi that is 1800 pixels: sharp when shown at half of it, where 9 pt text is 12 pixels high."""
 DPI = 200
 
+FONT = "DejaVu Sans"
+"""It comes with matplotlib, and has Latin, Greek, Cyrillic, Arabic and Hebrew letters, and many signs."""
+OTHER_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei", "Droid Sans Fallback", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo",
+    "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil",
+    "Noto Sans Telugu", "Noto Sans Thai", "Noto Sans Ethiopic", "Nirmala UI", "Leelawadee UI", "Arial Unicode MS",
+    "Noto Sans Symbols 2", "Noto Emoji", "Symbola", "Segoe UI Symbol", "Segoe UI Emoji", "Unifont",
+)  # fmt: skip
+"""Fonts of Linux, macOS and Windows for what that one lacks; a letter is taken from the first that has it."""
+
 STYLE: dict[str, Any] = {
-    "font.family": "sans-serif",
     "font.size": 9,
     "text.color": INK,
     "text.parse_math": False,  # a `$` in the name of a class is a dollar
@@ -58,13 +70,24 @@ STYLE: dict[str, Any] = {
 def house_style() -> Iterator[None]:
     """Make figures inside of this; a user's own matplotlib settings neither change them nor are changed.
 
-    Texts are shown as they are, without mathtext: the names of classes may be anything. A logarithmic axis needs a
-    formatter that does without it too, as `axes.xaxis.set_major_formatter("{x:g}")`.
+    A letter that no installed font has is a box, without a warning: names of classes are in the page itself too. Texts
+    are shown as they are, without mathtext: the names of classes may be anything. A logarithmic axis needs a formatter
+    that does without it too, as `axes.xaxis.set_major_formatter("{x:g}")`.
     """
     import matplotlib.style
 
-    with matplotlib.style.context(["default", STYLE]):
+    with warnings.catch_warnings(), matplotlib.style.context(["default", STYLE | {"font.family": _fonts()}]):
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
         yield
+
+
+@cache
+def _fonts() -> list[str]:
+    """Return the fonts that texts are written in: the style's own, then those of others that this machine has."""
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    return [FONT, *(name for name in OTHER_FONTS if name in installed)]
 
 
 def new_figure(height: float, width: float = WIDTH) -> MatplotlibFigure:
