@@ -11,7 +11,6 @@ from safetensors import safe_open
 
 from conftest import clean_environment
 from fakes import launching
-from test_report import browser  # noqa: F401 - a fixture
 
 TINY = Path(__file__).parent / "framework" / "fixtures" / "tiny.yaml"
 NAMES = (

@@ -72,7 +72,7 @@ API = (
         "example.",
         ("api.figures",),
     ),
-    ("Texts", "", ("api.text",)),
+    ("Texts and shares", "", ("api.text", "api.shares")),
     ("Errors", "[Error codes](agents.md#error-codes) has the codes.", ("errors",)),
     ("Optimizers", "", ("api.optim",)),
     ("Models", "", ("api.model_guard", "api.layers")),

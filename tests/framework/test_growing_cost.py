@@ -97,7 +97,7 @@ def test_the_page_of_a_long_run_is_short_and_says_what_it_leaves_out(cli, long):
     assert cli("report", long.path).code == 0
     page = long.report.read_text()
     assert len(page) < 700_000
-    assert "<dt>Epochs</dt><dd>4000 of 5000<small>" in page  # of a run that was killed: no process has its folder
+    assert "<dt>Epochs</dt><dd>4,000 of 5,000<small>" in page  # of a run that was killed: no process has its folder
     assert "501 of 4,000 epochs, evenly spaced, with the first, the last and the best; all are in" in page
     assert [f"<tr><td>{epoch}</td>" in page for epoch in (1, 2, 1238, 4000)] == [True, False, True, True]
     chart = charts(page)["acc_epochs"]
