@@ -140,7 +140,7 @@ def test_tables_have_names_as_they_are(run):
 
 
 @pytest.mark.browser
-def test_the_report_shows_names_as_text_and_runs_none(run, browser):  # noqa: F811
+def test_the_report_shows_names_as_text_and_runs_none(run, browser):
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     wrong, requests = [], []
     page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
