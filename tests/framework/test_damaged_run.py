@@ -23,7 +23,7 @@ import PIL.Image
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from frame import UserError
 from frame.analysis.after_training import history
@@ -295,6 +295,15 @@ def test_bombs_in_a_run_are_left_out_in_bounded_memory(run):
     assert "environment.json: damaged: it has more than 268,435,456 bytes" in said
     assert "predictions.safetensors: damaged: it has more than 2,147,483,648 bytes" in said
     assert "Warning" not in said
+
+
+@pytest.mark.parametrize("target", [-1, 10, 2**40])
+def test_targets_that_are_no_class_are_damage(run, target):
+    predictions = load_file(run / "predictions.safetensors")
+    predictions["targets"][5] = target
+    save_file(predictions, run / "predictions.safetensors")
+    (said,) = write_report(RunDir(run))
+    assert "predictions.safetensors: damaged: targets that are none of 10 classes" in said
 
 
 def test_predictions_of_another_run_are_left_out(cli, run):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import matplotlib
 import numpy as np
 import pytest
@@ -41,12 +43,15 @@ def test_intervals_are_drawn(kind):
     assert (plain != sure).any()
 
 
-def test_a_name_in_any_script_is_drawn_without_a_warning(recwarn):
+def test_a_name_in_any_script_is_drawn_without_a_warning(recwarn, caplog):
+    note = "Failed to find font weight bold for WenQuanYi Zen Hei, now using 500."
     with figures.house_style():
         figure = figures.new_figure(1)
         figure.suptitle("猫 кот قطة 🐱 बिल्ली ແມວ")
+        logging.getLogger("matplotlib.font_manager").warning(note)
     assert figures.png(Picture("cats", "Cats", figure)).startswith(b"\x89PNG")
     assert [str(one.message) for one in recwarn] == []
+    assert caplog.messages == []
 
 
 def test_letters_come_from_the_first_font_of_this_machine_that_has_them(monkeypatch):

@@ -58,6 +58,8 @@ def read_predictions(folder: RunDir, classes: int) -> Predictions:
     shapes = found.logits.shape, found.targets.shape, found.losses.shape
     if shapes != ((count, classes), (count,), (count,)) or found.logits.dtype.kind != "f":
         raise damaged(folder.predictions, f"no logits of {classes} classes for each target")
+    if count and not 0 <= found.targets.min() <= found.targets.max() < classes:
+        raise damaged(folder.predictions, f"targets that are none of {classes} classes")
     return found
 
 

@@ -6,6 +6,7 @@ Ito's, which readers with a colour vision deficiency can tell apart (https://jfl
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,9 +77,25 @@ def house_style() -> Iterator[None]:
     """
     import matplotlib.style
 
-    with warnings.catch_warnings(), matplotlib.style.context(["default", STYLE | {"font.family": _fonts()}]):
+    with (
+        warnings.catch_warnings(),
+        _without_notes_on_fonts(),
+        matplotlib.style.context(["default", STYLE | {"font.family": _fonts()}]),
+    ):
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         yield
+
+
+@contextmanager
+def _without_notes_on_fonts() -> Iterator[None]:
+    """Keep matplotlib from saying, on standard error, that a font has no bold letters."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @cache
