@@ -184,7 +184,7 @@ class Operations:
                 found = [one for number, one in found if f"v{number}" == alias]
                 return self._membership(found, asked["entity"], project, name)
         found = [one for one in self.artifacts.values() if one.collection == collection and alias in one.names]
-        return self._membership(found, PROJECT["entity"]["name"], PROJECT["name"], collection)
+        return self._membership(found, PROJECT["entity"]["name"], asked["project"], collection)
 
     def AddAliases(self, asked):
         artifact = self.artifacts[asked["input"]["artifactID"]]
@@ -245,11 +245,17 @@ class Operations:
             "user": {"name": "someone", "username": "someone"},
         }  # fmt: skip
 
+    def _project(self, artifact):
+        """Return the project of the run that made an artifact: one of another project would be a link."""
+        run = self.runs.get(artifact.run)
+        return PROJECT | {"name": (run and run.fields.get("project")) or PROJECT["name"]}
+
     def _node(self, artifact):
-        sequence = {"__typename": "ArtifactSequence", "name": artifact.collection, "project": PROJECT}
+        place = self._project(artifact)
+        sequence = {"__typename": "ArtifactSequence", "name": artifact.collection, "project": place}
         aliases = [
             {"__typename": "ArtifactAlias", "id": alias, "alias": alias,
-             "artifactCollection": {"__typename": "ArtifactSequence", "name": artifact.collection, "project": PROJECT}}
+             "artifactCollection": {"__typename": "ArtifactSequence", "name": artifact.collection, "project": place}}
             for alias in artifact.aliases
         ]  # fmt: skip
         return {
