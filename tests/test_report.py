@@ -92,6 +92,14 @@ def test_the_list_of_contents_covers_no_heading_and_marks_the_section(page):
     assert page.locator("nav a[aria-current=true]").count() == 1
 
 
+@pytest.mark.browser
+def test_a_section_that_cannot_come_to_the_top_is_marked_when_it_is_chosen(page):
+    page.set_viewport_size({"width": 1280, "height": 2500})
+    for section in ("environment", "again", "recipe"):
+        page.locator(f"nav a[href='#{section}']").click()
+        page.wait_for_selector(f"nav a[href='#{section}'][aria-current=true]")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

@@ -37,8 +37,9 @@ def test_its_copies_train_as_the_run_does(cli, tmp_path, optimizer):
             (problem.loss(problem.model(images), targets) / problem.accumulate).backward()
         problem.optimizer.step()
     trained, before = problem.model.state_dict(), parts.model.state_dict()
-    # Muon's iteration is in bf16: one value that is rounded otherwise shows
-    torch.testing.assert_close(trained, load_file(weights), rtol=1e-3, atol=1e-4)
+    # Muon's iteration is in bf16, which makes a last bit that differs some percent of a step of 0.02
+    bounds = {"rtol": 0, "atol": 5e-3} if optimizer == "muon" else {}
+    torch.testing.assert_close(trained, load_file(weights), **bounds)
     assert torch.equal(trained["0.weight"], before["0.weight"])
     assert not torch.equal(trained["3.weight"], before["3.weight"])
 

@@ -3,10 +3,16 @@
 
 const links = new Map($$("nav a").map((link) => [link.hash.slice(1), link]));
 
+function headingRead() {
+  const headings = $$("main h2");
+  const wanted = headings.find((heading) => heading.id === location.hash.slice(1));
+  const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+  if (atEnd && wanted && wanted.getBoundingClientRect().top >= 0) return wanted; // it cannot come any higher
+  return headings.filter((heading) => heading.getBoundingClientRect().top < innerHeight / 3).pop();
+}
+
 function mark() {
-  const edge = innerHeight / 3;
-  const above = $$("main h2").filter((heading) => heading.getBoundingClientRect().top < edge);
-  const at = above.length ? links.get(above[above.length - 1].id) : null;
+  const at = links.get(headingRead()?.id);
   for (const link of links.values()) {
     if (link === at && !link.hasAttribute("aria-current")) {
       link.setAttribute("aria-current", "true");
@@ -17,8 +23,10 @@ function mark() {
 }
 
 let due = 0;
-addEventListener("scroll", () => (due ||= requestAnimationFrame(() => {
+const markSoon = () => (due ||= requestAnimationFrame(() => {
   due = 0;
   mark();
-})), { passive: true });
+}));
+for (const what of ["scroll", "resize", "hashchange"]) addEventListener(what, markSoon, { passive: true });
+new ResizeObserver(markSoon).observe($("main")); // what is opened or drawn moves the rest
 mark();
