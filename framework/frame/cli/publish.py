@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import UserError
-from ..report.comparison.repeats import REPEAT
+from ..report.comparison.repeats import REPEAT, Repeat, runs_of
 from ..rundir.folder import RunDir, open_run
 from ..rundir.jsonfile import read_json
 from ..training.saved_trackers import load_trackers
@@ -51,13 +50,9 @@ def about(paths: Sequence[Path]) -> Report:
 
 
 def _seeds(repeat: Path) -> list[RunDir]:
-    """Return the runs of a repeat, which lie beside its folder. Raises UserError where none does."""
-    group = read_json(repeat / REPEAT, dict[str, Any]).get("group")
-    beside = [open_run(file.parent) for file in sorted(repeat.resolve().parent.glob("[!.]*/run.json"))]
-    runs = [run for run in beside if run.read_record().get("group") == group]
-    if not runs:
-        raise UserError(f"{repeat}: the runs of this repeat, which lie beside it, are gone")
-    return runs
+    """Return the runs of a repeat's folder. Raises UserError where none is left."""
+    known: Repeat = read_json(repeat / REPEAT, Repeat)
+    return runs_of(repeat.resolve(), known["group"])
 
 
 def _trials(sweep: Path) -> list[RunDir]:

@@ -86,9 +86,18 @@ class Fit:
 
 def fit_of(settings: DataSettings, info: DataInfo) -> Fit:
     """Return what fits an image as those of a run were; info: of the run's data."""
-    channels: Channels = settings.channels or ("grey" if info.channels == 1 else "rgb")
-    background = settings.background or info.mean_pixel
-    return Fit(settings.fit, settings.crop_ratio, settings.interpolation, channels, background)
+    return fit_by(settings, "grey" if info.channels == 1 else "rgb", info.mean_pixel)
+
+
+def fit_by(settings: DataSettings, channels: Channels, background: tuple[int, ...] = ()) -> Fit:
+    """Return the recipe's fit; channels, background: those that it has where the recipe names none."""
+    return Fit(
+        settings.fit,
+        settings.crop_ratio,
+        settings.interpolation,
+        settings.channels or channels,
+        settings.background or background,
+    )
 
 
 def as_source(image: Image | Source) -> Source:
@@ -123,7 +132,7 @@ class _Opaque:
     def decode(
         self, box: Box | None = None, size: Size | None = None, interpolation: Interpolation = "bilinear"
     ) -> Image:
-        fit = Fit(self.fit.how, 1.0, interpolation, self.fit.channels, self.fit.background)
+        fit = replace(self.fit, interpolation=interpolation)
         return fit.opaque(fit._decoded(self.inner, box, size))
 
 

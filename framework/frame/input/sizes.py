@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from ..api.data import Channels, DataSplits, Size, Split
+from ..api.data import DataSplits, Size, Split
 from ..api.images import checksum
 from ..errors import UserError
 from ..recipe.settings import DataSettings, ImageSize
 from .data_checks import splits_of
 from .fetch import reason_unread
-from .fitting import OPAQUE, Fit, Fitted, as_source
+from .fitting import OPAQUE, Fit, Fitted, as_source, fit_by
 
 MEMORY_LIMIT = 2**30
 """Bytes of fitted pixels that are held in memory, all parts together."""
@@ -36,7 +36,7 @@ def fit_data(
 
     Raises UserError where the recipe names no size and the images have several.
     """
-    fit = _fit(data, settings)
+    fit = fit_by(settings, "as_is" if data.shape else "rgb")
     loading = _Loading(data, fit, memory_limit)
     own = data.shape[:2] if data.shape else None
     train = _pair(settings.size) or own or loading.own_size()
@@ -44,11 +44,6 @@ def fit_data(
     if data.shape and not takes_source and train == evaluation and fit.leaves(data.shape, train):
         return data
     return loading.fitted(train, evaluation, takes_source=takes_source)
-
-
-def _fit(data: DataSplits, settings: DataSettings) -> Fit:
-    channels: Channels = settings.channels or ("as_is" if data.shape else "rgb")
-    return Fit(settings.fit, settings.crop_ratio, settings.interpolation, channels, settings.background or ())
 
 
 def _pair(size: ImageSize | None) -> Size | None:

@@ -15,7 +15,7 @@ def importance(record: Record) -> tuple[dict[str, float], str]:
     By fANOVA of Optuna, whose random forest is always drawn the same. Hutter, Hoos and Leyton-Brown 2014, An Efficient
     Approach for Assessing Hyperparameter Importance.
     """
-    trials = [trial for trial in record.trials if trial.value is not None and trial.state != "failed"]
+    trials = [trial for trial in record.trials if trial.has_result]
     space = record.space
     varied = {key for key in space if len({repr(trial.point[key]) for trial in trials}) > 1}
     if len(trials) < FEWEST:

@@ -141,7 +141,7 @@ def parallel(record: Record) -> dict[str, Any]:
 
 def _valued(record: Record) -> list[Trial]:
     """Return the trials with a result, the best value first."""
-    return [trial for trial in record.ranked if trial.value is not None and trial.state != "failed"]
+    return [trial for trial in record.ranked if trial.has_result]
 
 
 def _part(value: float, low: float, high: float) -> float:

@@ -52,6 +52,11 @@ class Trial(BaseModel):
         return number(value)  # earlier versions wrote NaN
 
     @property
+    def has_result(self) -> bool:
+        """Whether it counts among the results: it did not fail, and has a value."""
+        return self.value is not None and self.state != "failed"
+
+    @property
     def text(self) -> str:
         return " ".join(overrides(self.point))
 
@@ -86,7 +91,7 @@ class Record(BaseModel):
     @property
     def best(self) -> Trial | None:
         """The trial with the best value, of those that ended by themselves if there are any."""
-        sound = [trial for trial in self.ranked if trial.value is not None and trial.state != "failed"]
+        sound = [trial for trial in self.ranked if trial.has_result]
         return next((trial for trial in sound if trial.state == "finished"), sound[0] if sound else None)
 
     @property

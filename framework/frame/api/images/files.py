@@ -86,11 +86,16 @@ def reading() -> Iterator[None]:
 def to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
     """Return the image with three channels: grey is repeated, transparency dropped. Refuses more than 8 bits."""
     refuse_more_than_8_bits(image)
-    if image.mode == "RGB":
+    return in_mode(image, "RGB")
+
+
+def in_mode(image: PIL.Image.Image, mode: str) -> PIL.Image.Image:
+    """Return the image in one of PIL's modes."""
+    if image.mode == mode:
         return image
     if image.has_transparency_data:  # a palette's transparency is lost with a warning unless it is made a channel
         image = image.convert("RGBA")
-    return image.convert("RGB")
+    return image.convert(mode)
 
 
 def refuse_more_than_8_bits(image: PIL.Image.Image) -> None:

@@ -15,7 +15,7 @@ from PIL import ImageOps
 
 from ...errors import UserError
 from ..data import Box, Image, Interpolation, Size
-from .files import UnreadableImageError, opened, reading, refuse_more_than_8_bits, shown_name
+from .files import UnreadableImageError, in_mode, opened, reading, refuse_more_than_8_bits, shown_name
 
 FILTERS: dict[Interpolation, PIL.Image.Resampling] = {
     "nearest": PIL.Image.Resampling.NEAREST,
@@ -65,7 +65,7 @@ class EncodedSource:
         left, top, right, bottom = box or (0, 0, self.width, self.height)
         with self._opened() as image:
             scale = _reduce(image, min((right - left) / size[1], (bottom - top) / size[0])) if size else 1
-            upright = ImageOps.exif_transpose(_as(self._mode, image))
+            upright = ImageOps.exif_transpose(in_mode(image, self._mode))
             return resampled(upright, (left / scale, top / scale, right / scale, bottom / scale), size, interpolation)
 
     @contextmanager
@@ -77,14 +77,6 @@ class EncodedSource:
                 yield image
         except UnreadableImageError as error:
             raise UserError(f"{self._name}: cannot be used: {error}") from error
-
-
-def _as(mode: str, image: PIL.Image.Image) -> PIL.Image.Image:
-    if image.mode == mode:
-        return image
-    if image.has_transparency_data:  # a palette's transparency is lost with a warning unless it is made a channel
-        image = image.convert("RGBA")
-    return image.convert(mode)
 
 
 def _reduce(image: PIL.Image.Image, ratio: float) -> float:

@@ -48,7 +48,7 @@ def repeat_folder(out: Path, repeat: Repeat) -> Path:
 def write_repeat(out: Path, repeat: Repeat) -> Path | None:
     """Write a repeat's folder with what its runs have come to, and return its page; None where none has begun."""
     folder = repeat_folder(out, repeat)
-    if not _runs(folder, repeat["group"]):
+    if not _beside(folder, repeat["group"]):
         return None
     folder.mkdir(exist_ok=True)
     write_json(folder / REPEAT, repeat)
@@ -69,9 +69,7 @@ def write_repeat_page(folder: Path) -> tuple[Path, list[str]]:
 
 def gather(folder: Path, repeat: Repeat) -> dict[str, Any]:
     """Return everything that the page shows."""
-    runs = _runs(folder, repeat["group"])
-    if not runs:
-        raise UserError(f"{folder}: the runs of this repeat, which lie beside it, are gone")
+    runs = runs_of(folder, repeat["group"])
     damaged = Damaged()
     sides = [_by_seed(read_side(str(place), run, damaged)) for place, run in enumerate(runs, start=1)]
     called = {side.name: side.letter for side in sides}
@@ -95,7 +93,14 @@ def gather(folder: Path, repeat: Repeat) -> dict[str, Any]:
     }
 
 
-def _runs(folder: Path, group: str) -> list[RunDir]:
+def runs_of(folder: Path, group: str) -> list[RunDir]:
+    """Return the runs of a repeat, which lie beside its folder. Raises UserError where none does."""
+    if runs := _beside(folder, group):
+        return runs
+    raise UserError(f"{folder}: the runs of this repeat, which lie beside it, are gone")
+
+
+def _beside(folder: Path, group: str) -> list[RunDir]:
     """Return the runs of a group that lie beside a folder, in their order."""
     found = []
     for path in sorted(folder.parent.glob("[!.]*/run.json")):
